@@ -1,0 +1,148 @@
+// Every directive against its declaration: unknown, misplaced, duplicate, wrong arguments. All mistakes in one run.
+
+import { directiveValue } from './arguments.ts';
+import type { Context, DirectiveSpec } from './directive.ts';
+import type { ProblemDetails, Problems, Warn } from './errors.ts';
+import { fragmentMend } from './fragment.ts';
+import type { Declaration, Registry } from './registry.ts';
+import type { Block, Directive } from './tree.ts';
+
+/**
+ * Walks the tree, sets `value` and `declaredBy` of each directive that is right, and notes what is wrong with the others.
+ * Lines of `raw` blocks are left to their module.
+ */
+export function checkConfiguration(root: Block, registry: Registry, problems: Problems): void {
+  new Checker(root, registry, problems).check();
+}
+
+class Checker {
+  readonly #root: Block;
+  readonly #registry: Registry;
+  readonly #problems: Problems;
+  readonly #warn: Warn;
+  /** The skeleton that shows where the pieces of a fragment go is told once. */
+  #toldFragment = false;
+
+  constructor(root: Block, registry: Registry, problems: Problems) {
+    this.#root = root;
+    this.#registry = registry;
+    this.#problems = problems;
+    this.#warn = (message, at) => problems.warn(message, at);
+  }
+
+  check(): void {
+    this.#block(this.#root, 'main');
+    if (this.#toldFragment) return;
+    for (const name of this.#registry.required) this.#require(name);
+  }
+
+  #require(name: string): void {
+    if (this.#root.directives.some((directive) => directive.name === name)) return;
+    this.#problems.error(`no "${name}" section in configuration`, undefined, {
+      mend: `write at the top level: ${name} {}`,
+    });
+  }
+
+  #block(block: Block, context: Context): void {
+    const seen = new Map<DirectiveSpec, Directive>();
+    for (const directive of block.directives) this.#directive(directive, context, seen);
+  }
+
+  #directive(directive: Directive, context: Context, seen: Map<DirectiveSpec, Directive>): void {
+    const declaration = this.#registry.find(directive.name, context);
+    if (declaration === undefined) {
+      this.#misplacedOrUnknown(directive, context);
+      return;
+    }
+    const { spec } = declaration;
+    if (this.#formIsRight(directive, declaration)) this.#firstOrDuplicate(directive, declaration, seen);
+    this.#inside(directive, spec, context);
+  }
+
+  #firstOrDuplicate(directive: Directive, declaration: Declaration, seen: Map<DirectiveSpec, Directive>): void {
+    const { spec } = declaration;
+    const former = spec.many ? undefined : seen.get(spec);
+    seen.set(spec, directive);
+    if (former !== undefined) this.#duplicate(directive, former);
+    else this.#value(directive, declaration);
+  }
+
+  #value(directive: Directive, { spec, count }: Declaration): void {
+    try {
+      directive.value = directiveValue(spec, count, directive, this.#warn);
+      directive.declaredBy = spec;
+    } catch (error) {
+      this.#problems.caught(error, directive.end, directive.at);
+    }
+  }
+
+  /** What stands inside a block is checked even where the block itself is wrong. */
+  #inside({ block }: Directive, spec: DirectiveSpec, context: Context): void {
+    if (block === undefined || spec.block === undefined) return;
+    if (spec.block === 'raw') this.#rawBlock(block);
+    else this.#block(block, innerContext(spec.block, context));
+  }
+
+  #rawBlock(block: Block): void {
+    for (const { block: inner, end } of block.directives) {
+      if (inner !== undefined) this.#problems.error('unexpected "{"', end, { mend: 'no blocks may stand here' });
+    }
+  }
+
+  #formIsRight(directive: Directive, { spec, count }: Declaration): boolean {
+    const { name, block, args } = directive;
+    if (block !== undefined && spec.block === undefined) {
+      return this.#wrong(directive, `directive "${name}" is not terminated by ";"`, { mend: 'it has no block' });
+    }
+    if (block === undefined && spec.block !== undefined) {
+      return this.#wrong(directive, `directive "${name}" has no opening "{"`, {
+        mend: `syntax: ${syntax(name, spec)}`,
+      });
+    }
+    if (args.length >= count.least && args.length <= count.most) return true;
+    const message = `invalid number of arguments in "${name}" directive`;
+    return this.#wrong(directive, message, { mend: `syntax: ${syntax(name, spec)}` });
+  }
+
+  #wrong(directive: Directive, message: string, details: ProblemDetails = {}): false {
+    this.#problems.error(message, directive.at, { noticed: directive.end, ...details });
+    return false;
+  }
+
+  #duplicate(directive: Directive, former: Directive): void {
+    const elsewhere = former.at.source === directive.at.source ? '' : `${former.at.source.file}, `;
+    this.#wrong(directive, `"${directive.name}" directive is duplicate`, {
+      mend: `first set in ${elsewhere}line ${former.at.line}`,
+    });
+  }
+
+  #misplacedOrUnknown(directive: Directive, context: Context): void {
+    const { name } = directive;
+    const { message, mend } = this.#registry.explain(name, context);
+    const skeleton = context === 'main' ? this.#fragment() : undefined;
+    this.#wrong(directive, message, { mend: joined(mend, skeleton) });
+    const [declaration] = this.#registry.declarations(name);
+    if (declaration !== undefined) this.#inside(directive, declaration.spec, context);
+  }
+
+  /** A `location` or an `upstream` as the whole file: how the file should look. */
+  #fragment(): string | undefined {
+    if (this.#toldFragment) return undefined;
+    const mend = fragmentMend(this.#root, this.#registry);
+    this.#toldFragment = mend !== undefined;
+    return mend;
+  }
+}
+
+const joined = (...mends: (string | undefined)[]): string | undefined =>
+  mends.filter((mend) => mend !== undefined).join('\n') || undefined;
+
+/** An `if` opens another context in a server than in a location. */
+function innerContext(inside: Context, outside: Context): Context {
+  return inside === 'if' && outside === 'server' ? 'server if' : inside;
+}
+
+function syntax(name: string, spec: DirectiveSpec): string {
+  const words = [name, ...spec.args.map((kind) => kind.syntax)].join(' ');
+  return spec.block === undefined ? `${words};` : `${words} { … }`;
+}

@@ -1,0 +1,35 @@
+// Every module, in the order in which nginx runs them. Leaving one out is deleting its line.
+
+import { core } from './core.ts';
+import { events } from './events.ts';
+import { headers } from './headers.ts';
+import { httpCore } from './http-core.ts';
+import { httpVariables } from './http-variables.ts';
+import { log } from './log.ts';
+import { map } from './map.ts';
+import type { Module } from './module.ts';
+import { proxy } from './proxy.ts';
+import { rewrite } from './return.ts';
+import { ssl } from './ssl.ts';
+import { indexPage, staticFiles } from './static.ts';
+import { tuning } from './tuning.ts';
+import { upstream } from './upstream.ts';
+
+export const allModules: readonly Module[] = [
+  core,
+  events,
+  // Settings of a location must stand before a handler of it is made.
+  httpCore,
+  httpVariables,
+  map,
+  upstream,
+  ssl,
+  rewrite,
+  proxy,
+  // Content where no other handler answers, in this order.
+  indexPage,
+  staticFiles,
+  headers,
+  log,
+  tuning,
+];

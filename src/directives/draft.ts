@@ -1,0 +1,129 @@
+// What a snapshot is while it is being built: the modules fill it level by level, then it is frozen.
+
+import type { Problems } from '../config/errors.ts';
+import type { Files } from '../config/files.ts';
+import type { Template, VariableTable } from '../config/template.ts';
+import type { Block, Position } from '../config/tree.ts';
+import type { ErrorLog } from '../diagnostics/error-log.ts';
+import type { LogFiles } from '../diagnostics/log-files.ts';
+import type { Exchange, Handler, LocationSettings, ServerSettings, Text } from '../exchange/exchange.ts';
+import type { ListenAddress, SocketOptions } from '../listen/listen-settings.ts';
+import type { TlsSettings } from '../listen/tls-settings.ts';
+import type { ServerName } from '../route/server-names.ts';
+import type { CoreSettings, ErrorLogTarget } from '../snapshot.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import type { ZoneDirectory } from '../zones/zone-directory.ts';
+import type { LocationPattern } from './location-pattern.ts';
+
+export type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** One block of the configuration, as one module sees it. */
+export interface Level {
+  readonly block: Block;
+  /** Whether the directive stands on this very level, rather than above it or nowhere. */
+  has(name: string): boolean;
+  /** Where the directive that is in force stands (the first of several); undefined for a default. */
+  at(name: string): Position | undefined;
+}
+
+/** What every level may use. */
+export interface Workshop {
+  readonly problems: Problems;
+  readonly files: Files;
+  readonly logFiles: LogFiles;
+  /** Absolute paths of all log files that the configuration names. */
+  readonly logPaths: Set<string>;
+  readonly zones: ZoneDirectory;
+  readonly variables: VariableTable<Exchange>;
+  /** Where errors go where the configuration says nothing: `-e`. */
+  readonly defaultErrorLog: ErrorLogTarget;
+  /** The error log of the main level; set by the core module before any other level is built. */
+  baseErrorLog: ErrorLog;
+  openErrorLog(targets: readonly ErrorLogTarget[]): ErrorLog;
+  /** The worker this is built for; -1 in the master, which only checks. */
+  readonly worker: number;
+  readonly secrets: { readonly ticketKeys: Buffer; readonly stickyKey: Buffer };
+  /** A string with variables as a function of the exchange. */
+  text(template: Template): Text;
+  /** A path relative to the prefix (logs, root) made absolute. */
+  fromPrefix(path: string): string;
+  /** A path relative to the configuration file's folder (certificates, includes) made absolute. */
+  fromConfig(path: string): string;
+  /** Addresses of a host name, by the system's resolver, asked in the master once for a configuration. */
+  lookUp(host: string): readonly string[] | undefined;
+  /** Notes a mistake found while building. */
+  error(message: string, at: Position | undefined, mend?: string): void;
+  warn(message: string, at: Position | undefined, mend?: string): void;
+}
+
+export interface SnapshotDraft {
+  readonly workshop: Workshop;
+  readonly core: Mutable<CoreSettings>;
+  readonly http: HttpDraft;
+  readonly notes: Map<symbol, unknown>;
+}
+
+export interface HttpDraft {
+  readonly workshop: Workshop;
+  readonly upstreams: Map<string, UpstreamDraft>;
+  readonly servers: ServerDraft[];
+  /** What modules keep for the whole of `http`, by a key of their own: log formats, for example. */
+  readonly notes: Map<symbol, unknown>;
+}
+
+export interface UpstreamDraft {
+  readonly http: HttpDraft;
+  readonly workshop: Workshop;
+  readonly name: string;
+  readonly at: Position;
+  /** Made by the upstream modules; present once the block has been read whole. */
+  upstream: Upstream | undefined;
+  readonly notes: Map<symbol, unknown>;
+}
+
+export interface DraftListen {
+  readonly address: ListenAddress;
+  readonly options: SocketOptions;
+  /** Options of the socket were given, so that no other server may give others for this address. */
+  readonly hasOptions: boolean;
+  readonly ssl: boolean;
+  readonly proxyProtocol: boolean;
+  readonly defaultServer: boolean;
+  readonly at: Position | undefined;
+}
+
+export interface ServerDraft {
+  readonly http: HttpDraft;
+  readonly workshop: Workshop;
+  readonly at: Position;
+  readonly settings: Mutable<ServerSettings>;
+  readonly rewrite: Handler[];
+  readonly listens: DraftListen[];
+  names: readonly ServerName[];
+  tls: TlsSettings | undefined;
+  /** What is in force outside of all locations. */
+  readonly outside: LocationDraft;
+}
+
+export interface LocationDraft {
+  readonly server: ServerDraft;
+  readonly workshop: Workshop;
+  /** The location around this one; the server's own for one that is not nested; undefined for the server's own. */
+  readonly parent: LocationDraft | undefined;
+  readonly at: Position;
+  /** undefined for the server's own. */
+  readonly pattern: LocationPattern | undefined;
+  /** Becomes the location's settings: the same object, frozen at the end. */
+  readonly settings: Mutable<LocationSettings>;
+  readonly rewrite: Handler[];
+  readonly preaccess: Handler[];
+  readonly access: Handler[];
+  readonly precontent: Handler[];
+  /** The handler that answers everything here (proxy_pass, …): no other content handler is asked. */
+  contentHandler: Handler | undefined;
+  /** Asked in order where there is no such handler: index, autoindex, static. */
+  readonly content: Handler[];
+  readonly headerFilters: ((exchange: Exchange) => void)[];
+  readonly log: ((exchange: Exchange) => void)[];
+  readonly children: LocationDraft[];
+}

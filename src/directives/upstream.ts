@@ -1,0 +1,194 @@
+// upstream: groups of servers, how one is chosen, and the connections to them that are kept.
+// https://nginx.org/en/docs/http/ngx_http_upstream_module.html
+
+import { isIP } from 'node:net';
+import { type Address, formatAddress } from '../addresses.ts';
+import { directives, type SetOf } from '../config/directive.ts';
+import { ConfigError } from '../config/errors.ts';
+import { parseTemplate } from '../config/template.ts';
+import type { Position } from '../config/tree.ts';
+import {
+  address,
+  alone,
+  any,
+  argument,
+  integer,
+  literal,
+  mapped,
+  optional,
+  parameters,
+  seconds,
+  template,
+  text,
+  time,
+  word,
+} from '../config/values.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { StickySettings } from '../upstream/balance/sticky-route.ts';
+import { DEFAULT_KEEPALIVE, type KeepaliveSettings } from '../upstream/keepalive.ts';
+import type { PeerSettings } from '../upstream/peer.ts';
+import { sharedPeers } from '../upstream/peer-table.ts';
+import { Upstream } from '../upstream/upstream.ts';
+import type { UpstreamDraft, Workshop } from './draft.ts';
+import { nginxModule } from './module.ts';
+import { upstreamVariables } from './upstream-variables.ts';
+
+/** nginx's NGX_HTTP_UPSTREAM_SID_LEN. */
+const LONGEST_ROUTE = 32;
+
+const routeKind = mapped(text('string'), (route) => {
+  if (route === '') throw new ConfigError('route is empty');
+  if (route.length > LONGEST_ROUTE) throw new ConfigError(`route is longer than ${LONGEST_ROUTE}`);
+  return route;
+});
+
+const serverParameters = parameters('parameters', {
+  weight: integer('number', { min: 1 }),
+  max_conns: integer('number'),
+  max_fails: integer('number'),
+  fail_timeout: seconds('time'),
+  backup: alone,
+  down: alone,
+  drain: alone,
+  route: routeKind,
+});
+
+const table = directives({
+  upstream: {
+    in: ['http'],
+    args: [word('name')],
+    many: true,
+    block: 'upstream',
+    doc: 'A group of servers that `proxy_pass` can name.',
+  },
+  server: {
+    in: ['upstream'],
+    args: [
+      address('address', { defaultPort: 80, wrong: (reason, given) => `${reason} in upstream "${given}"` }),
+      serverParameters,
+    ],
+    many: true,
+    doc: 'One server of the group: `weight` (1), `max_fails` (1) within `fail_timeout` (10 s) disable it for as long, `max_conns`, `backup`, `down`, `drain`, and its `route` for `sticky`.',
+    differs:
+      'Failures and connections are counted over all workers, with or without `zone`, and survive a reload. `resolve` and `service` are not there yet.',
+  },
+  zone: {
+    in: ['upstream'],
+    args: [word('name'), optional(word('size'))],
+    doc: 'A name for what the workers know of the group together.',
+    differs: 'They know it together with or without a zone; the size has no effect.',
+  },
+  keepalive: {
+    in: ['upstream'],
+    args: [integer('connections'), optional(literal('local'))],
+    doc: 'The most idle connections that each worker keeps for the group; default 32. `local`: a connection serves only the location that opened it.',
+    since: '1.29.7 (default)',
+  },
+  keepalive_requests: {
+    in: ['upstream'],
+    args: [integer('number')],
+    doc: 'The most requests over one connection; default 1000.',
+  },
+  keepalive_time: {
+    in: ['upstream'],
+    args: [time('time')],
+    doc: 'So long after it was opened a connection serves no further request; default 1 h.',
+  },
+  keepalive_timeout: {
+    in: ['upstream'],
+    args: [time('time')],
+    doc: 'How long an idle connection is kept; default 60 s.',
+  },
+  sticky: {
+    in: ['upstream'],
+    args: [argument('kind', 'route', (kind) => readStickyKind(kind)), any(template('variable'))],
+    doc: '`sticky route $variable …`: the first variable that is not empty names the server by its `route` (or the MD5 of its address). Bare `sticky route`: the gateway itself sets a cookie `route`; clients without one are spread by consistent hash of their address.',
+    since: '1.29.6',
+    differs: 'Bare `sticky route` is ours. `sticky cookie` and `sticky learn` are not there yet.',
+  },
+});
+
+type Set = SetOf<typeof table>;
+type WrittenServer = Set['server'][number];
+
+export const upstream = nginxModule('http_upstream', {
+  doc: 'https://nginx.org/en/docs/http/ngx_http_upstream_module.html',
+  directives: table,
+  variables: upstreamVariables,
+  upstream(set, draft) {
+    const { workshop } = draft;
+    const servers = set.server.flatMap((server) => peersOf(server, workshop));
+    if (!servers.some((server) => !server.backup)) {
+      workshop.error('no servers are inside upstream', draft.at, 'add "server HOST:PORT;"');
+      return;
+    }
+    draft.upstream = new Upstream(
+      { name: draft.name, servers, keepalive: keepaliveOf(set), sticky: stickyOf(set, draft) },
+      sharedPeers(workshop.zones),
+    );
+  },
+});
+
+function peersOf({ address: where, parameters: given, at }: WrittenServer, workshop: Workshop): PeerSettings[] {
+  const written = formatAddress(where);
+  return addressesOf(where, at, workshop).map((address) => ({
+    address: address.family === 'unix' ? { path: address.host } : { host: address.host, port: address.port },
+    name: formatAddress(address),
+    server: where.hasPort || where.family === 'unix' ? written : where.host,
+    weight: given.weight ?? 1,
+    maxFails: given.max_fails ?? 1,
+    failTimeout: (given.fail_timeout ?? 10_000) / 1000,
+    maxConns: given.max_conns ?? 0,
+    backup: given.backup,
+    down: given.down,
+    drain: given.drain,
+    route: given.route ?? '',
+  }));
+}
+
+/** All addresses of a host name, or the address itself. */
+export function addressesOf(
+  where: Address,
+  at: Position | undefined,
+  workshop: Workshop,
+  what = 'upstream',
+): Address[] {
+  if (where.family !== 'name') return [where];
+  const found = workshop.lookUp(where.host);
+  if (found === undefined) return [];
+  if (found.length === 0) {
+    workshop.error(`host not found in ${what} "${formatAddress(where)}"`, at);
+    return [];
+  }
+  return found.map((host) => ({ ...where, host, family: isIP(host) === 6 ? ('ipv6' as const) : ('ipv4' as const) }));
+}
+
+function keepaliveOf(set: Set): KeepaliveSettings {
+  return {
+    connections: set.keepalive?.connections ?? DEFAULT_KEEPALIVE.connections,
+    local: set.keepalive === undefined || set.keepalive.local !== undefined,
+    requests: set.keepalive_requests ?? DEFAULT_KEEPALIVE.requests,
+    time: set.keepalive_time ?? DEFAULT_KEEPALIVE.time,
+    timeout: set.keepalive_timeout ?? DEFAULT_KEEPALIVE.timeout,
+  };
+}
+
+function readStickyKind(kind: string): 'route' {
+  if (kind === 'route') return kind;
+  if (kind === 'cookie' || kind === 'learn') {
+    throw new ConfigError(`"sticky ${kind}" is not supported yet`, undefined, { mend: 'use "sticky route"' });
+  }
+  throw new ConfigError(`unknown parameter "${kind}"`);
+}
+
+function stickyOf(set: Set, draft: UpstreamDraft): StickySettings | undefined {
+  const { sticky } = set;
+  if (sticky === undefined) return undefined;
+  const { workshop } = draft;
+  for (const { text: given, at } of sticky.variable) {
+    if (!given.startsWith('$')) throw new ConfigError(`invalid variable name "${given}"`, at);
+  }
+  if (sticky.variable.length > 0) return { kind: 'route', lookups: sticky.variable.map((one) => workshop.text(one)) };
+  const own = (name: string): ((exchange: Exchange) => string) => workshop.text(parseTemplate(`$${name}`, sticky.at));
+  return { kind: 'cookie', cookie: own('cookie_route'), argument: own('arg_route'), key: workshop.secrets.stickyKey };
+}

@@ -1,0 +1,64 @@
+// What an exchange may ask of the connection that it came on: HTTP/1.1 today, a stream of HTTP/2 some day.
+
+import type { Channel } from '../transport/channel.ts';
+
+/** Who takes a request's body. The bytes are lent for the call only. */
+export interface BodySink {
+  bodyBytes(bytes: Buffer, start: number, end: number): void;
+  bodyEnd(): void;
+  /** The body will not end: the client has gone (status 0), was too slow (408), sent what is no body (400) or too much (413). */
+  bodyFault(status: number): void;
+}
+
+/** What the answering side of an exchange hears of the client while it answers. */
+export interface ClientWatcher {
+  /** All that was written has left: write on. */
+  clientDrain(): void;
+  /** What was gathered did not leave at once: stop reading the source until `clientDrain`. */
+  clientBlocked(): void;
+  /** The client has ended its half, and all that it sent has been read; it may still listen. */
+  clientEnded(): void;
+  /** The client has gone, or `send_timeout` has passed: nothing can be answered any more; the exchange is finished and will be logged. */
+  clientGone(timedOut: boolean): void;
+}
+
+export interface ClientLink {
+  readonly channel: Channel;
+  /** nginx's `$connection`: counted over all workers. */
+  readonly id: number;
+  /** nginx's `$connection_requests`: this exchange's number on its connection, from 1. */
+  readonly requests: number;
+  /** When the connection was accepted, in ms since 1970. */
+  readonly acceptedAt: number;
+  /** The client's address as text, as the kernel (or later a trusted PROXY header) gave it: `unix:` for a unix socket. */
+  readonly clientAddress: string;
+  readonly clientPort: number;
+  readonly serverAddress: string;
+  readonly serverPort: number;
+  /** Plain HTTP came to a port that speaks TLS. */
+  readonly plainOnTls: boolean;
+  /** The request came behind another one whose answer was still under way. */
+  readonly pipelined: boolean;
+  /** The gateway is leaving or the client asked: no further request on this connection. */
+  keepAlive: boolean;
+
+  /** The answer's head is about to be written: decides `keepAlive` by the location's limits and what is known of the client. */
+  settleKeepAlive(): void;
+  /** A write to the client did not leave at once: `send_timeout` runs until it has. */
+  sendIsBlocked(): void;
+  /** Gives the body to `sink`, also what has come already (at once, during the call), and reads on. */
+  readBody(sink: BodySink): void;
+  pauseBody(): void;
+  resumeBody(): void;
+  /** The answer is complete. Reads what is left of the body within bounds, then the next request, or closes. */
+  exchangeDone(): void;
+  /** Closes the connection with the answer cut short, so that the client can see that it is. */
+  abort(): void;
+  /** Sends `100 Continue` if the client waits for it, once. */
+  sendContinue(): void;
+  /**
+   * Leaves the connection to a tunnel: the channel's owner is the caller's from now on.
+   * @returns what the client sent behind its head, to be delivered first (perhaps empty; a copy)
+   */
+  handOver(): Buffer;
+}

@@ -1,0 +1,373 @@
+// One request and its answer, from the head's last byte to the log line; and the settings that it meets on its path.
+// They stand in one file because each is made of the other; settings.ts has the settings by themselves.
+
+import type { ErrorLog, Level } from '../diagnostics/error-log.ts';
+import { chunkHead, LAST_CHUNK, lastChunk, writeResponseHead } from '../http1/head-writer.ts';
+import { Headers } from '../http1/headers.ts';
+import type { RequestHead } from '../http1/request-head.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
+import { type AnswerFraming, answerHeadText } from './answer-head.ts';
+import type { ClientLink, ClientWatcher } from './client-link.ts';
+import type { Verdict } from './verdict.ts';
+
+/** What moves an exchange on from outside the path: route/phases.ts fulfils it. */
+export interface Pipeline {
+  /** Goes on after a handler that said PENDING. */
+  resume(exchange: Exchange, verdict: Verdict): void;
+  /** Answers with a status: `error_page`, else the page of last resort. */
+  fail(exchange: Exchange, status: number): void;
+  /** The exchange has become a tunnel; its log line comes when that ends, through `ended`. */
+  handedOver(exchange: Exchange, tunnel: TunnelTrace): void;
+  /** The exchange's tunnel has ended: the log phase. */
+  ended(exchange: Exchange, tunnel: TunnelTrace): void;
+  /** Starts over with another URI (`index`, `error_page`, `X-Accel-Redirect`); nothing may have been sent yet. */
+  redirect(exchange: Exchange, uri: string, args: string): void;
+}
+
+/** One pass at an upstream, for `$upstream_addr`, `$upstream_status` and their like. */
+export interface UpstreamTrace {
+  address: string;
+  status: number;
+  /** ms from the start of this pass; -1 where it did not get so far. */
+  connectTime: number;
+  headerTime: number;
+  responseTime: number;
+  bytesReceived: number;
+  bytesSent: number;
+  responseLength: number;
+}
+
+/** What a tunnel was, for its line in the access log. Fulfilled by websocket/tunnel.ts. */
+export interface TunnelTrace {
+  readonly endedBy: string;
+  readonly endCause: string;
+}
+
+/** Who gathers in this turn of the event loop. One microtask serves all of them: none is made for each. */
+const gatherers: Exchange[] = [];
+
+function gatherUntilTurnEnds(exchange: Exchange): void {
+  if (gatherers.push(exchange) === 1) queueMicrotask(endGathering);
+}
+
+function endGathering(): void {
+  for (let i = 0; i < gatherers.length; i++) (gatherers[i] as Exchange).release();
+  gatherers.length = 0;
+}
+
+/** How many exchanges began under a snapshot and have not ended. */
+export interface SnapshotUse {
+  count: number;
+  /** Set once the snapshot has been replaced: to call when nothing uses it any more. */
+  retired: (() => void) | undefined;
+}
+
+export class Exchange {
+  readonly link: ClientLink;
+  readonly head: RequestHead;
+  readonly pipeline: Pipeline;
+  /** ms since 1970. */
+  readonly startedAt: number;
+
+  server: ServerSettings;
+  location: LocationSettings;
+
+  /** nginx's `$request_method`: an internal redirect of `error_page` turns it into GET. */
+  method: string;
+  /** The URI decoded, slashes merged, dots resolved, without arguments: nginx's `$uri`, a byte string. */
+  uri = '';
+  /** What stands behind `?`, as sent; nginx's `$args`. */
+  args = '';
+  /** The URI is still, byte for byte, what the client sent: `proxy_pass` without a URI passes that on. */
+  uriIsOriginal = true;
+  isInternal = false;
+  /** Internal redirects so far; nginx allows 10. */
+  redirects = 0;
+  /** Where the phases stand: an index into the list of phases, and into the handlers of that phase. */
+  phase = 0;
+  handler = 0;
+  /** `$1` … of the last regular expression that matched, `captures[0]` the whole. */
+  captures: readonly (string | undefined)[] | undefined = undefined;
+  namedCaptures: Readonly<Record<string, string>> | undefined = undefined;
+
+  /** The answer's status; 0 as long as there is none. */
+  status = 0;
+  /** The error that is being answered: it becomes the answer's status, whatever its page's own was. 0: none, or `error_page … =`. */
+  errorStatus = 0;
+  /** An `error_page` is answering; without `recursive_error_pages` no second one does. */
+  errorPageUsed = false;
+  reason = '';
+  readonly answer = new Headers();
+  /** Length of the answer's body, -1 where it is not known beforehand. */
+  contentLength = -1;
+  /** Trailer fields for the end of a chunked answer. */
+  trailers: Headers | undefined = undefined;
+  headSent = false;
+  framing: AnswerFraming = 'none';
+  /** Bytes of head and framing, and of the body alone: `$bytes_sent`, `$body_bytes_sent`. */
+  bytesSent = 0;
+  bodyBytesSent = 0;
+  finished = false;
+  /** The client went before the answer was complete. */
+  aborted = false;
+  /** Bytes of the request's body that have come. */
+  bodyBytesReceived = 0;
+
+  /** Whoever is answering, and wants to hear of the client. */
+  watcher: ClientWatcher | undefined = undefined;
+  upstreams: UpstreamTrace[] | undefined = undefined;
+  /** The head and the trailer of the peer's last answer. */
+  upstreamHead: ResponseHead | undefined = undefined;
+  upstreamTrailers: Headers | undefined = undefined;
+  tunnel: TunnelTrace | undefined = undefined;
+  /** The count of what uses the snapshot that this exchange began under, while it does. */
+  use: SnapshotUse | undefined = undefined;
+  #gathering = false;
+  /** What modules remember for the length of the exchange, by a key of their own. */
+  #notes: Map<symbol, unknown> | undefined = undefined;
+  /** Values of cacheable variables, by slot; see config/template.ts. */
+  variableCache: (string | undefined | null)[] | undefined = undefined;
+
+  constructor(link: ClientLink, head: RequestHead, server: ServerSettings, pipeline: Pipeline, startedAt: number) {
+    this.link = link;
+    this.head = head;
+    this.server = server;
+    this.location = server.outside;
+    this.pipeline = pipeline;
+    this.method = head.method;
+    this.startedAt = startedAt;
+  }
+
+  note<T>(key: symbol): T | undefined {
+    return this.#notes?.get(key) as T | undefined;
+  }
+
+  setNote(key: symbol, value: unknown): void {
+    this.#notes ??= new Map();
+    this.#notes.set(key, value);
+  }
+
+  /** What `$status` says. */
+  get statusToLog(): number {
+    if (this.status !== 0) return this.status;
+    return this.errorStatus === 0 ? (this.head.version === 9 ? 9 : 0) : this.errorStatus;
+  }
+
+  /**
+   * Writes a line to the error log of the location, with what nginx tells of a request behind it.
+   * @param upstream the peer's URL, where the matter is with an upstream
+   */
+  log(level: Level, message: string, upstream?: string): void {
+    const { errorLog } = this.location;
+    if (!errorLog.enabled(level)) return;
+    const parts = [message, `client: ${this.link.clientAddress}`, `server: ${this.server.name}`];
+    if (this.head.requestLine !== '') parts.push(`request: "${this.head.requestLine}"`);
+    if (upstream !== undefined) parts.push(`upstream: "${upstream}"`);
+    if (this.head.hostHeader !== '') parts.push(`host: "${this.head.hostHeader}"`);
+    errorLog.write(level, parts.join(', '), this.link.id);
+  }
+
+  resume(verdict: Verdict): void {
+    this.pipeline.resume(this, verdict);
+  }
+
+  fail(status: number): void {
+    this.pipeline.fail(this, status);
+  }
+
+  /** The answer has no body whatever its head says: HEAD, 1xx, 204, 304 (RFC 9112 6.3). */
+  get bodiless(): boolean {
+    return this.head.method === 'HEAD' || this.status === 304 || this.status === 204 || this.status < 200;
+  }
+
+  /**
+   * Sends the head of the answer: `status`, `answer`, `contentLength` are final. The location's header filters run first,
+   * then the framing is chosen, and what every answer has is added (`Server`, `Date`, `Connection`).
+   */
+  sendHead(): void {
+    for (const filter of this.location.headerFilters) filter(this);
+    if (this.errorStatus !== 0) this.status = this.errorStatus;
+    this.framing = this.#chooseFraming();
+    this.link.settleKeepAlive();
+    this.headSent = true;
+    if (this.head.version === 9) return;
+    const text = answerHeadText(this, this.location, this.link.keepAlive);
+    this.bytesSent += text.length;
+    this.link.channel.writeLatin1(text);
+  }
+
+  /**
+   * Gathers what is sent until the end of this turn of the event loop, or until `finish`: a head and the beginning of its body leave
+   * as one segment. Where that cannot leave at once, the watcher's `clientBlocked` is called.
+   */
+  gather(): void {
+    if (this.#gathering) return;
+    this.#gathering = true;
+    this.link.channel.cork();
+    gatherUntilTurnEnds(this);
+  }
+
+  /** Ends `gather`. */
+  release(): void {
+    if (!this.#gathering) return;
+    this.#gathering = false;
+    if (this.link.channel.uncork()) return;
+    this.link.sendIsBlocked();
+    if (!this.finished) this.watcher?.clientBlocked();
+  }
+
+  /** Sends a head of 1xx before the answer's own, such as 103 Early Hints. */
+  sendInformational(status: number, reason: string, headers: Headers): void {
+    const text = writeResponseHead(status, reason, headers);
+    this.bytesSent += text.length;
+    this.link.channel.writeLatin1(text);
+  }
+
+  /** Sends bytes of the body. @returns false: wait for `watcher.clientDrain` before reading on. */
+  send(bytes: Uint8Array, start: number, end: number): boolean {
+    const length = end - start;
+    if (length === 0 || this.bodiless) return true;
+    this.bodyBytesSent += length;
+    const left = this.framing === 'chunked' ? this.#sendChunk(bytes, start, end) : this.#sendPlain(bytes, start, end);
+    if (!left) this.link.sendIsBlocked();
+    return left;
+  }
+
+  #sendPlain(bytes: Uint8Array, start: number, end: number): boolean {
+    this.bytesSent += end - start;
+    return this.link.channel.write(bytes, start, end);
+  }
+
+  #sendChunk(bytes: Uint8Array, start: number, end: number): boolean {
+    const head = chunkHead(end - start);
+    this.bytesSent += head.length + (end - start) + 2;
+    const { channel } = this.link;
+    channel.writeLatin1(head);
+    channel.write(bytes, start, end);
+    return channel.writeLatin1('\r\n');
+  }
+
+  /** Sends a text of bytes (each character below 256) as body. */
+  sendLatin1(text: string): boolean {
+    return this.send(Buffer.from(text, 'latin1'), 0, text.length);
+  }
+
+  /** The body is complete: ends it, logs, and lets the connection go on. */
+  finish(): void {
+    if (this.finished) return;
+    this.finished = true;
+    if (this.framing === 'chunked' && !this.bodiless && !this.aborted) {
+      const end = this.trailers === undefined ? LAST_CHUNK : lastChunk(this.trailers);
+      this.bytesSent += end.length;
+      this.link.channel.writeLatin1(end);
+    }
+    this.release();
+    this.link.exchangeDone();
+  }
+
+  /** The body cannot be completed: the client must see that it was cut. */
+  cutShort(): void {
+    if (this.finished) return;
+    this.finished = true;
+    this.release();
+    this.link.keepAlive = false;
+    this.link.abort();
+  }
+
+  #chooseFraming(): AnswerFraming {
+    if (this.bodiless) return 'none';
+    if (this.contentLength >= 0) return 'length';
+    if (this.head.version === 11) return 'chunked';
+    this.link.keepAlive = false;
+    return 'close';
+  }
+}
+
+export type Handler = (exchange: Exchange) => Verdict;
+/** Changes the answer's head before it is written: `add_header`, `expires`. */
+export type HeaderFilter = (exchange: Exchange) => void;
+/** A string of the configuration with its variables filled in. Byte strings: each character is one byte. */
+export type Text = (exchange: Exchange) => string;
+
+export interface ErrorPage {
+  readonly statuses: readonly number[];
+  /** `=200` overwrites the status; 0 (`=`) takes what the page's own answer says; undefined keeps the error's. */
+  readonly overwrite: number | undefined;
+  /** `/path`, `@name` or an absolute URL. */
+  readonly target: Text;
+}
+
+/** What a location (or a server outside of its locations) does with an exchange. Times in ms, sizes in bytes. */
+export interface LocationSettings {
+  /** As written: `/websocket/`, `~ \.php$`, `@fallback`; '' for a server outside of its locations. */
+  readonly name: string;
+  readonly kind: 'prefix' | 'exact' | 'regex' | 'named' | 'server';
+  readonly internal: boolean;
+  /** For proxy_pass and the like under `/name/`: a request of `/name` is redirected to `/name/`. */
+  readonly autoRedirect: boolean;
+
+  readonly rewrite: readonly Handler[];
+  readonly preaccess: readonly Handler[];
+  readonly access: readonly Handler[];
+  readonly precontent: readonly Handler[];
+  /** Tried in order; the first that does not decline answers. */
+  readonly content: readonly Handler[];
+  readonly headerFilters: readonly HeaderFilter[];
+  readonly log: readonly ((exchange: Exchange) => void)[];
+
+  readonly errorPages: readonly ErrorPage[];
+  readonly errorLog: ErrorLog;
+  /** The file system path of a URI under `root` or `alias`; undefined where the two do not fit (regex location without captures …). */
+  readonly documentRoot: Text;
+  readonly filePath: (exchange: Exchange, uri: string) => string;
+  readonly types: ReadonlyMap<string, string>;
+  readonly defaultType: string;
+
+  readonly clientMaxBodySize: number;
+  readonly clientBodyTimeout: number;
+  readonly clientBodyBufferSize: number;
+  readonly sendTimeout: number;
+  readonly keepaliveTimeout: number;
+  /** The `Keep-Alive: timeout=` that is told to the client, in seconds; 0: not told. */
+  readonly keepaliveHeader: number;
+  readonly keepaliveRequests: number;
+  /** So long after it was accepted a connection gets no further request. */
+  readonly keepaliveTime: number;
+  readonly lingeringClose: 'on' | 'off' | 'always';
+  readonly lingeringTime: number;
+  readonly lingeringTimeout: number;
+  readonly resetTimedoutConnection: boolean;
+  readonly tcpNodelay: boolean;
+  /** Whether `Server:` and the pages of last resort name our version. */
+  readonly serverTokens: 'on' | 'off' | 'build';
+  readonly logNotFound: boolean;
+  readonly recursiveErrorPages: boolean;
+  readonly absoluteRedirect: boolean;
+  readonly portInRedirect: boolean;
+  readonly serverNameInRedirect: boolean;
+  readonly etag: boolean;
+  readonly maxRanges: number;
+  readonly ifModifiedSince: 'off' | 'exact' | 'before';
+}
+
+/** What finds the location of a URI. See route/locations.ts. */
+export interface LocationFinder {
+  find(exchange: Exchange, uri: string): LocationSettings | undefined;
+  named(name: string): LocationSettings | undefined;
+}
+
+export interface ServerSettings {
+  /** The first `server_name`: nginx's `$server_name`, '' where there is none. */
+  readonly name: string;
+  readonly locations: LocationFinder;
+  /** What is in force outside of all locations. */
+  readonly outside: LocationSettings;
+  /** The server's own rewrite phase (`return`, later `rewrite`, `if`, `set`), before a location is looked for. */
+  readonly rewrite: readonly Handler[];
+  readonly clientHeaderTimeout: number;
+  readonly clientHeaderBufferSize: number;
+  readonly largeClientHeaderBuffers: { readonly number: number; readonly size: number };
+  readonly ignoreInvalidHeaders: boolean;
+  readonly underscoresInHeaders: boolean;
+  readonly mergeSlashes: boolean;
+}

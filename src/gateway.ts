@@ -1,0 +1,220 @@
+// The path of one connection, wired on one page: accept → route → serve → upstream → websocket. One gateway runs in each worker.
+
+import type { Socket } from 'node:net';
+import type { Exchange } from './exchange/exchange.ts';
+import { acceptConnection, type Greeting, type Opened } from './listen/accept.ts';
+import { ClientConnection, type ConnectionHost } from './listen/http1.ts';
+import type { ListenedServer, ListenSettings } from './listen/listen-settings.ts';
+import { Phases } from './route/phases.ts';
+import { parseTarget } from './route/uri.ts';
+import { sendErrorPage, sendRedirect } from './serve/answer.ts';
+import type { Snapshot } from './snapshot.ts';
+import { LiveTunnels } from './websocket/live-tunnels.ts';
+import type { Tunnel } from './websocket/tunnel.ts';
+
+export interface GatewayOptions {
+  /** Numbers connections over all workers: one cell, shared. */
+  readonly connectionNumbers: Int32Array;
+}
+
+/** A snapshot with what this gateway must do once nothing uses it any more. */
+interface Running {
+  readonly snapshot: Snapshot;
+  readonly listeners: ReadonlyMap<string, ListenSettings>;
+  readonly retired: () => void;
+}
+
+export class Gateway implements ConnectionHost {
+  readonly pipeline: Phases;
+  readonly liveTunnels = new LiveTunnels();
+  leaving = false;
+
+  readonly #connectionNumbers: Int32Array;
+  #running: Running | undefined = undefined;
+  #firstConnection: ClientConnection | undefined = undefined;
+  #connectionCount = 0;
+  /** TLS handshakes under way. */
+  readonly #greetings = new Set<Greeting>();
+  #left: (() => void) | undefined = undefined;
+  #patience: NodeJS.Timeout | undefined = undefined;
+
+  constructor(options: GatewayOptions) {
+    this.#connectionNumbers = options.connectionNumbers;
+    this.pipeline = new Phases({
+      answerStatus: sendErrorPage,
+      answerRedirect: sendRedirect,
+      handedOver: (exchange, tunnel) => {
+        this.#release(exchange);
+        this.liveTunnels.add(tunnel as Tunnel);
+      },
+      ended: (exchange, tunnel) => {
+        this.exchangeEnded(exchange);
+        this.liveTunnels.remove(tunnel as Tunnel);
+      },
+    });
+    this.liveTunnels.whenEmpty = () => this.#checkLeft();
+  }
+
+  get connections(): number {
+    return this.#connectionCount + this.#greetings.size;
+  }
+
+  get tunnels(): number {
+    return this.liveTunnels.count;
+  }
+
+  /**
+   * Serves by `snapshot` from now on. Exchanges that have begun go on with the old one; `retired` is called when the last of the new
+   * one's own exchanges has ended after it was itself replaced. Connections and tunnels notice nothing.
+   */
+  apply(snapshot: Snapshot, retired: () => void): void {
+    const old = this.#running;
+    const listeners = new Map(snapshot.listeners.map((listener) => [listener.address.key, listener]));
+    this.#running = { snapshot, listeners, retired };
+    if (old !== undefined && old.snapshot.use.count === 0) old.retired();
+    else if (old !== undefined) old.snapshot.use.retired = old.retired;
+  }
+
+  /** A connection that the listening socket with this key has accepted. */
+  accept(addressKey: string, socket: Socket): void {
+    const listener = this.#running?.listeners.get(addressKey);
+    if (listener === undefined) socket.destroy();
+    else {
+      const greeting = acceptConnection(socket, listener, this.#nextNumber(), this.#open, this.#greeted);
+      if (greeting !== undefined) this.#greetings.add(greeting);
+    }
+  }
+
+  /**
+   * Leaves gently: idle connections are closed, running exchanges finish, tunnels go on.
+   * @param shutdownTimeout ms after which all that is left is closed (tunnels with 1001); 0: never
+   * @param left called once nothing is left
+   */
+  quit(shutdownTimeout: number, left: () => void): void {
+    this.leaving = true;
+    this.#left = left;
+    this.#eachConnection((connection) => connection.closeIfIdle());
+    if (shutdownTimeout > 0) this.#patience = setTimeout(() => this.#closeAll('worker shutdown'), shutdownTimeout);
+    this.#checkLeft();
+  }
+
+  /** Closes everything now. */
+  stop(): void {
+    this.leaving = true;
+    this.#eachConnection((connection) => connection.destroy());
+    for (const greeting of [...this.#greetings]) greeting.destroy();
+    this.liveTunnels.destroyAll('worker stop');
+  }
+
+  // What a connection asks of the gateway.
+
+  serverOf(connection: ClientConnection, host: string, exchange?: Exchange): ListenedServer {
+    return this.#listener(connection).find(host, exchange);
+  }
+
+  defaultServer(connection: ClientConnection): ListenedServer {
+    return connection.ends.tlsServer ?? this.#listener(connection).defaultServer;
+  }
+
+  exchangeBegins(exchange: Exchange): void {
+    this.#hold(exchange);
+    if (exchange.link.plainOnTls) {
+      exchange.log('info', 'client sent plain HTTP request to HTTPS port while reading client request headers');
+      exchange.fail(497);
+      return;
+    }
+    const target = parseTarget(exchange.head.target, exchange.server.mergeSlashes);
+    if (target === undefined) {
+      exchange.log('info', `client sent invalid request while reading client request line`);
+      exchange.fail(400);
+      return;
+    }
+    exchange.uri = target.path;
+    exchange.args = target.args;
+    this.pipeline.start(exchange);
+  }
+
+  refuse(exchange: Exchange, status: number, reason: string): void {
+    this.#hold(exchange);
+    exchange.log('info', `${reason} while reading client request headers`);
+    exchange.fail(status);
+  }
+
+  exchangeEnded(exchange: Exchange): void {
+    for (const log of exchange.location.log) log(exchange);
+    this.#release(exchange);
+  }
+
+  connectionClosed(connection: ClientConnection): void {
+    if (connection.previous !== undefined) connection.previous.next = connection.next;
+    else if (this.#firstConnection === connection) this.#firstConnection = connection.next;
+    else return;
+    if (connection.next !== undefined) connection.next.previous = connection.previous;
+    connection.previous = undefined;
+    connection.next = undefined;
+    this.#connectionCount--;
+    this.#checkLeft();
+  }
+
+  readonly #greeted = (greeting: Greeting): void => {
+    this.#greetings.delete(greeting);
+    this.#checkLeft();
+  };
+
+  readonly #open: Opened = (channel, ends, unread): void => {
+    const connection = new ClientConnection(this, channel, ends);
+    connection.next = this.#firstConnection;
+    if (connection.next !== undefined) connection.next.previous = connection;
+    this.#firstConnection = connection;
+    this.#connectionCount++;
+    if (unread !== undefined) connection.channelData(unread, 0, unread.length);
+  };
+
+  #listener(connection: ClientConnection): ListenSettings {
+    return this.#running?.listeners.get(connection.ends.listener.address.key) ?? connection.ends.listener;
+  }
+
+  #nextNumber(): number {
+    return Atomics.add(this.#connectionNumbers, 0, 1) + 1;
+  }
+
+  #hold(exchange: Exchange): void {
+    const use = this.#running?.snapshot.use;
+    if (use === undefined) return;
+    use.count++;
+    exchange.use = use;
+  }
+
+  /** The exchange no longer needs its snapshot: it has ended, or become a tunnel, which no reload touches. */
+  #release(exchange: Exchange): void {
+    const { use } = exchange;
+    if (use === undefined) return;
+    exchange.use = undefined;
+    use.count--;
+    if (use.count === 0) use.retired?.();
+  }
+
+  #eachConnection(act: (connection: ClientConnection) => void): void {
+    let connection = this.#firstConnection;
+    while (connection !== undefined) {
+      const { next } = connection;
+      act(connection);
+      connection = next;
+    }
+  }
+
+  #closeAll(cause: 'worker shutdown'): void {
+    this.liveTunnels.closeAll(cause);
+    for (const greeting of [...this.#greetings]) greeting.destroy();
+    this.#eachConnection((connection) => connection.destroy());
+  }
+
+  #checkLeft(): void {
+    if (this.#left === undefined || this.#connectionCount > 0 || this.#greetings.size > 0 || this.liveTunnels.count > 0)
+      return;
+    const left = this.#left;
+    this.#left = undefined;
+    clearTimeout(this.#patience);
+    left();
+  }
+}

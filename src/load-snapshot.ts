@@ -1,0 +1,114 @@
+// A configuration file to a snapshot: parse, check, inherit, build, freeze. Everything before traffic is on this page.
+
+import { checkConfiguration } from './config/check.ts';
+import { Problems } from './config/errors.ts';
+import type { Files } from './config/files.ts';
+import { readConfiguration } from './config/parser.ts';
+import { Registry } from './config/registry.ts';
+import { compileTemplate, VariableTable } from './config/template.ts';
+import { ErrorLogFile } from './diagnostics/error-log-file.ts';
+import type { LogFiles } from './diagnostics/log-files.ts';
+import { allModules } from './directives/all-modules.ts';
+import { freezeSnapshot, SnapshotBuilder } from './directives/build-snapshot.ts';
+import type { Workshop } from './directives/draft.ts';
+import type { Exchange } from './exchange/exchange.ts';
+import type { ErrorLogTarget, Snapshot } from './snapshot.ts';
+import type { ZoneDirectory } from './zones/zone-directory.ts';
+
+export interface LoadOptions {
+  /** Absolute. */
+  readonly configFile: string;
+  /** Absolute, ends in `/`: what paths of logs, roots and the pid file are relative to. */
+  readonly prefix: string;
+  /** The text of `-g`; '' where there is none. */
+  readonly globals: string;
+  /** Where errors go if the configuration does not say: an absolute path, or `stderr`. */
+  readonly errorLogPath: string;
+  readonly files: Files;
+  readonly logFiles: LogFiles;
+  readonly zones: ZoneDirectory;
+  /** Which worker the snapshot is for; -1: the master's, which only checks. */
+  readonly worker: number;
+  readonly secrets: { readonly ticketKeys: Buffer; readonly stickyKey: Buffer };
+}
+
+export interface LoadedSnapshot {
+  /** Undefined where anything refuses the configuration. */
+  readonly snapshot: Snapshot | undefined;
+  readonly problems: Problems;
+  /** The files that were read, in order, each once; for `-T`. */
+  readonly fileNames: readonly string[];
+}
+
+const registry = new Registry(allModules);
+
+/** So often names may lead to further names; each round looks up all that the one before has asked for. */
+const MOST_ROUNDS = 3;
+
+/** Loads a configuration. Mistakes are in `problems`, never thrown; host names are looked up once, by whoever reads the disk. */
+export async function loadSnapshot(options: LoadOptions): Promise<LoadedSnapshot> {
+  for (let round = 1; ; round++) {
+    const loaded = loadOnce(options);
+    if (round === MOST_ROUNDS || !(await options.files.lookUpAsked())) return loaded;
+  }
+}
+
+function loadOnce(options: LoadOptions): LoadedSnapshot {
+  const problems = new Problems();
+  const { files, configFile, globals } = options;
+  const { root, fileNames } = readConfiguration({ file: configFile, files, problems, parameters: globals });
+  checkConfiguration(root, registry, problems);
+  const workshop = makeWorkshop(options, problems);
+  const builder = new SnapshotBuilder(allModules, workshop);
+  const draft = builder.build(root);
+  if (problems.failed) return { snapshot: undefined, problems, fileNames };
+  const listeners = builder.listeners();
+  if (problems.failed) return { snapshot: undefined, problems, fileNames };
+  const snapshot = freezeSnapshot(draft, listeners, { errorLog: workshop.baseErrorLog });
+  return { snapshot, problems, fileNames };
+}
+
+function makeWorkshop(options: LoadOptions, problems: Problems): Workshop {
+  const { prefix, configFile, files, logFiles } = options;
+  const configFolder = configFile.slice(0, configFile.lastIndexOf('/') + 1);
+  const variables = makeVariables();
+  const defaultErrorLog: ErrorLogTarget = { path: options.errorLogPath, level: 'error' };
+  const openErrorLog = (targets: readonly ErrorLogTarget[]) =>
+    new ErrorLogFile(targets.map(({ path, level }) => ({ file: logFiles.file(path), level })));
+  return {
+    problems,
+    files,
+    logFiles,
+    logPaths: new Set(),
+    zones: options.zones,
+    variables,
+    defaultErrorLog,
+    baseErrorLog: openErrorLog([defaultErrorLog]),
+    openErrorLog,
+    worker: options.worker,
+    secrets: options.secrets,
+    text: (template) => compileTemplate(template, variables),
+    fromPrefix: (path) => (path.startsWith('/') ? path : prefix + path),
+    fromConfig: (path) => (path.startsWith('/') ? path : configFolder + path),
+    lookUp: (host) => files.lookUp(host),
+    error: (message, at, mend) => problems.error(message, at, mend === undefined ? {} : { mend }),
+    warn: (message, at, mend) => problems.warn(message, at, mend === undefined ? {} : { mend }),
+  };
+}
+
+function makeVariables(): VariableTable<Exchange> {
+  const variables = new VariableTable<Exchange>({
+    captures: (exchange, n) => exchange.captures?.[n],
+    cache: (exchange) => {
+      exchange.variableCache ??= [];
+      return exchange.variableCache;
+    },
+  });
+  for (const module of allModules) {
+    for (const [name, get] of Object.entries(module.variables)) {
+      if (name.endsWith('*')) variables.definePrefix(name.slice(0, -1), get);
+      else variables.define(name, (exchange) => get(exchange, ''));
+    }
+  }
+  return variables;
+}

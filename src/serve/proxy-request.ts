@@ -1,0 +1,135 @@
+// The request head that the upstream gets: nginx's proxy_set_header, and of the client's own fields those that may pass.
+
+import type { Exchange } from '../exchange/exchange.ts';
+import { isFieldValue } from '../http1/headers.ts';
+import { escapeUri } from '../route/uri.ts';
+import { hasToken, listMembers } from '../websocket/token-list.ts';
+import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
+
+/** How the body's end is told to the peer: its length, -2 for chunks, -1 for no body at all. */
+export type BodyLength = number;
+export const NO_BODY = -1;
+export const CHUNKED = -2;
+
+export interface ProxyRequestHead {
+  readonly text: string;
+  /** The value of `Upgrade` as sent, '' for none. */
+  readonly upgrade: string;
+}
+
+/** Fields that concern one hop, or that a CGI-like peer would take for its own environment (`Proxy`: httpoxy, CVE-2016-5385). */
+const NEVER_PASSED: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'proxy',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** Passing one of these on would let a client take our own fields away by naming them in `Connection`. */
+const NO_NAMES: ReadonlySet<string> = new Set();
+
+/** @returns the head, or a sentence that says why it cannot be sent */
+export function proxyRequestHead(
+  exchange: Exchange,
+  settings: ProxySettings,
+  target: ProxyTarget,
+  bodyLength: BodyLength,
+): ProxyRequestHead | string {
+  const uri = requestUri(exchange, settings, target);
+  if (!isRequestTarget(uri)) return 'the URI of the request to the upstream has a space or a control character';
+  const upgrade = upgradeToSend(exchange, settings);
+  let text = `${exchange.method} ${uri} HTTP/1.${settings.httpVersion === 10 ? '0' : '1'}\r\n`;
+  for (const { name, lowerName, value } of settings.setHeaders) {
+    const said = headerValue(exchange, lowerName, value(exchange), upgrade);
+    if (said === '') continue;
+    if (!isFieldValue(said))
+      return `header "${name}" of the request to the upstream has a character that ends the line`;
+    text += `${name}: ${said}\r\n`;
+  }
+  if (bodyLength >= 0) text += `Content-Length: ${bodyLength}\r\n`;
+  else if (bodyLength === CHUNKED) text += 'Transfer-Encoding: chunked\r\n';
+  if (settings.passRequestHeaders) text += passedFields(exchange, settings);
+  return { text: `${text}\r\n`, upgrade };
+}
+
+/**
+ * `h2c` is never passed on: behind it a client could speak to the peer past every location (h2c smuggling). A request that is not
+ * GET has nothing to upgrade.
+ */
+function upgradeToSend(exchange: Exchange, settings: ProxySettings): string {
+  if (exchange.head.upgrade === '') return '';
+  const set = settings.setHeaders.find(({ lowerName }) => lowerName === 'upgrade');
+  const value = set?.value(exchange) ?? '';
+  return value !== '' && hasToken(value, 'h2c') ? '' : value;
+}
+
+function headerValue(exchange: Exchange, lowerName: string, value: string, upgrade: string): string {
+  if (lowerName === 'upgrade') return upgrade;
+  if (lowerName === 'connection' && upgrade === '' && exchange.head.upgrade !== '' && namesUpgrade(value)) return '';
+  return value;
+}
+
+const namesUpgrade = (value: string): boolean => value.toLowerCase() === 'upgrade';
+
+function passedFields(exchange: Exchange, settings: ProxySettings): string {
+  const { headers } = exchange.head;
+  const named = fieldsNamedByConnection(exchange);
+  let text = '';
+  for (let i = 0; i < headers.length; i++) {
+    const lowerName = headers.lowerNameAt(i);
+    if (NEVER_PASSED.has(lowerName) || named.has(lowerName) || settings.setNames.has(lowerName)) continue;
+    text += `${headers.nameAt(i)}: ${headers.valueAt(i)}\r\n`;
+  }
+  return text;
+}
+
+/** RFC 9110 7.6.1: what `Connection` names ends at this hop. */
+function fieldsNamedByConnection(exchange: Exchange): ReadonlySet<string> {
+  const { headers } = exchange.head;
+  const value = headers.get('connection');
+  if (value === undefined || isPlainConnection(value)) return NO_NAMES;
+  const names = listMembers(headers.getJoined('connection')).map((member) => member.toLowerCase());
+  return new Set(names);
+}
+
+function isPlainConnection(value: string): boolean {
+  return (
+    value === 'keep-alive' || value === 'close' || value === 'Upgrade' || value === 'upgrade' || value === 'Keep-Alive'
+  );
+}
+
+/** nginx's ngx_http_proxy_create_request: the client's own bytes where proxy_pass has no URI, else its URI with the rest, escaped anew. */
+export function requestUri(exchange: Exchange, settings: ProxySettings, target: ProxyTarget): string {
+  if (target.uri === undefined) {
+    if (exchange.uriIsOriginal && exchange.head.target !== '') return withoutFragment(exchange.head.target);
+    return withArgs(escapeUri(exchange.uri), exchange.args);
+  }
+  if (settings.replacedLength < 0) return target.uri;
+  return withArgs(target.uri + escapeUri(exchange.uri.slice(settings.replacedLength)), exchange.args);
+}
+
+function withArgs(path: string, args: string): string {
+  return args === '' ? path : `${path}?${args}`;
+}
+
+/** A fragment has no place in a request (RFC 9112 3.2); a peer could read it as part of the path. */
+function withoutFragment(target: string): string {
+  const hash = target.indexOf('#');
+  return hash < 0 ? target : target.slice(0, hash);
+}
+
+function isRequestTarget(uri: string): boolean {
+  for (let i = 0; i < uri.length; i++) {
+    const code = uri.charCodeAt(i);
+    if (code <= 0x20 || code === 0x7f) return false;
+  }
+  return uri !== '';
+}

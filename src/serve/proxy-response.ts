@@ -1,0 +1,40 @@
+// The answer of a peer on its way to the client: which fields pass, and which end here.
+
+import type { Exchange } from '../exchange/exchange.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
+import { listMembers } from '../websocket/token-list.ts';
+import type { ProxySettings } from './proxy-settings.ts';
+
+/** Fields of the connection between the peer and us (RFC 9110 7.6.1); we frame the answer anew. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** Copies the head of a peer's answer into the exchange's own. */
+export function takeAnswerHead(exchange: Exchange, head: ResponseHead, settings: ProxySettings): void {
+  exchange.status = head.status;
+  exchange.reason = head.reason;
+  exchange.contentLength = head.contentLength;
+  const { headers } = head;
+  const named = namedByConnection(head);
+  for (let i = 0; i < headers.length; i++) {
+    const lowerName = headers.lowerNameAt(i);
+    if (HOP_BY_HOP.has(lowerName) || settings.hideHeaders.has(lowerName)) continue;
+    if (named?.includes(lowerName)) continue;
+    exchange.answer.addFrom(headers, i);
+  }
+}
+
+/** What the peer's `Connection` names, besides the usual; undefined for nothing. */
+function namedByConnection(head: ResponseHead): readonly string[] | undefined {
+  const value = head.headers.getJoined('connection');
+  if (value === undefined || value === 'keep-alive' || value === 'close') return undefined;
+  return listMembers(value).map((member) => member.toLowerCase());
+}

@@ -1,0 +1,49 @@
+// What proxy_pass is for one location, once the configuration has been read. Times in ms, sizes in bytes.
+
+import type { Exchange, Text } from '../exchange/exchange.ts';
+import type { NextUpstreamSettings } from '../upstream/attempts.ts';
+import type { ConnectionSettings } from '../upstream/connection-settings.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+
+/** Where an exchange is to go. */
+export interface ProxyTarget {
+  readonly upstream: Upstream;
+  /** The URI part of proxy_pass; undefined passes the client's own on. */
+  readonly uri: string | undefined;
+  /** What `$proxy_host` says: the name or address as proxy_pass has it, with its port unless that is the scheme's own. */
+  readonly host: string;
+  /** What `$proxy_port` says. */
+  readonly port: string;
+}
+
+export interface ProxySettings {
+  readonly scheme: 'http' | 'https';
+  /** The target is known beforehand, unless proxy_pass has variables; a string says why there is none (for the error log). */
+  readonly target: ProxyTarget | ((exchange: Exchange) => ProxyTarget | string);
+  /** Under this the target is noted in the exchange, for `$proxy_host` and `$proxy_port`. */
+  readonly targetNote: symbol;
+  /** So many characters of the URI are replaced by the URI part of proxy_pass: the length of the location's prefix; -1: all of it. */
+  readonly replacedLength: number;
+  readonly httpVersion: 10 | 11;
+  /** proxy_set_header, and what is set by default; an empty value sends no such field. In order, names lower-case beside. */
+  readonly setHeaders: readonly { readonly name: string; readonly lowerName: string; readonly value: Text }[];
+  /** The names in `setHeaders`: the client's own fields of these names are not passed on. */
+  readonly setNames: ReadonlySet<string>;
+  readonly passRequestHeaders: boolean;
+  readonly passRequestBody: boolean;
+  /** Lower-case names of answer fields that the client does not get. */
+  readonly hideHeaders: ReadonlySet<string>;
+  /** Response trailers are passed on: proxy_pass_trailers. */
+  readonly passTrailers: boolean;
+  readonly requestBuffering: boolean;
+  readonly buffering: boolean;
+  /** So much of an answer may wait in memory for a slow client: proxy_buffers together. */
+  readonly buffersSize: number;
+  readonly ignoreClientAbort: boolean;
+  readonly interceptErrors: boolean;
+  readonly next: NextUpstreamSettings;
+  /** proxy_ssl_name: whom the peer's certificate must be for. */
+  readonly tlsName: Text;
+  /** Timeouts, buffer for the head, TLS: what upstream/ needs for a connection. */
+  readonly connection: ConnectionSettings;
+}

@@ -1,0 +1,123 @@
+// The upgrade: the opening handshake is checked on both sides, then the tunnel is opened.
+
+import type { Exchange, TunnelTrace } from '../exchange/exchange.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
+import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
+import { checkHandshakeAnswer, checkOpeningHandshake } from '../websocket/handshake.ts';
+import { extensionNames, listMembers } from '../websocket/token-list.ts';
+import { Tunnel, type TunnelOwner } from '../websocket/tunnel.ts';
+import type { ProxyRequestHead } from './proxy-request.ts';
+import type { ProxySettings } from './proxy-settings.ts';
+
+/**
+ * Checks what a client asks before anyone is dialled, where the configuration would pass `Upgrade: websocket` on.
+ * @returns the status to refuse it with; undefined: go on
+ */
+export function refuseHandshake(exchange: Exchange, settings: ProxySettings): number | undefined {
+  const { head } = exchange;
+  if (!isWebSocket(head.upgrade) || !settings.setNames.has('upgrade')) return undefined;
+  const checked = checkOpeningHandshake({
+    method: head.method,
+    httpVersion: head.version,
+    headers: (lowerName) => head.headers.getJoined(lowerName),
+    hasBody: head.hasBody,
+  });
+  if (checked.ok) return undefined;
+  exchange.log('info', `client sent invalid WebSocket handshake: ${checked.reason}`);
+  for (const [name, value] of checked.headers) exchange.answer.add(name, value);
+  return checked.status;
+}
+
+/**
+ * Opens the tunnel after a peer's 101: `exchange.answer` has the fields to pass on.
+ * @param ended told once the tunnel has ended
+ * @returns undefined when it is open, and both channels are the tunnel's; else what is wrong with the 101
+ */
+export function openTunnel(
+  exchange: Exchange,
+  settings: ProxySettings,
+  request: ProxyRequestHead,
+  head: ResponseHead,
+  connection: UpstreamConnection,
+  ended: (tunnel: Tunnel) => void,
+): string | undefined {
+  const agreed = agreement(exchange, request, head);
+  if (typeof agreed === 'string') return `upstream sent invalid answer to the upgrade: ${agreed}`;
+  const { channel, rest } = connection.detachForTunnel();
+  sendSwitch(exchange, head);
+  const clientChannel = exchange.link.channel;
+  const early = exchange.link.handOver();
+  const tunnel = new Tunnel({
+    client: clientChannel,
+    peer: channel,
+    settings: {
+      readTimeout: settings.connection.readTimeout,
+      clientSendTimeout: exchange.location.sendTimeout,
+      peerSendTimeout: settings.connection.sendTimeout,
+      resetTimedOutClient: exchange.location.resetTimedoutConnection,
+    },
+    followFrames: agreed.followFrames,
+    deflate: agreed.deflate,
+    owner: new TunnelEnd(exchange, ended),
+  });
+  exchange.watcher = undefined;
+  exchange.pipeline.handedOver(exchange, tunnel);
+  tunnel.start(early, rest);
+  return undefined;
+}
+
+/** What was agreed on: frames to follow, or another protocol's opaque bytes; or what is wrong. */
+function agreement(
+  exchange: Exchange,
+  request: ProxyRequestHead,
+  head: ResponseHead,
+): { followFrames: boolean; deflate: boolean } | string {
+  if (request.upgrade === '') return 'nobody asked for 101';
+  if (!isWebSocket(request.upgrade)) return otherProtocol(request, head);
+  const { headers } = exchange.head;
+  const checked = checkHandshakeAnswer({
+    status: head.status,
+    headers: (lowerName) => head.headers.getJoined(lowerName),
+    key: headers.get('sec-websocket-key') ?? '',
+    offeredProtocols: listMembers(headers.getJoined('sec-websocket-protocol')),
+    offeredExtensions: extensionNames(headers.getJoined('sec-websocket-extensions')),
+  });
+  return checked.ok ? { followFrames: true, deflate: checked.deflate } : checked.fault;
+}
+
+function otherProtocol(request: ProxyRequestHead, head: ResponseHead) {
+  const chosen = head.headers.get('upgrade')?.toLowerCase();
+  const asked = listMembers(request.upgrade).map((member) => member.toLowerCase());
+  if (chosen === undefined || !asked.includes(chosen)) return 'upgrade to something else';
+  return { followFrames: false, deflate: false };
+}
+
+/** Sends the 101. Its `Upgrade` and `Connection` belong to this hop, so they are ours, with the peer's choice in them. */
+function sendSwitch(exchange: Exchange, head: ResponseHead): void {
+  exchange.answer.add('Upgrade', head.headers.get('upgrade') ?? 'websocket');
+  exchange.answer.add('Connection', 'upgrade');
+  exchange.contentLength = -1;
+  exchange.sendHead();
+}
+
+const isWebSocket = (upgrade: string): boolean => upgrade.toLowerCase() === 'websocket';
+
+/** What is left to do when a tunnel has ended: its bytes go into the exchange's counts, and the exchange into the log. */
+class TunnelEnd implements TunnelOwner {
+  readonly #exchange: Exchange;
+  readonly #ended: (tunnel: Tunnel) => void;
+
+  constructor(exchange: Exchange, ended: (tunnel: Tunnel) => void) {
+    this.#exchange = exchange;
+    this.#ended = ended;
+  }
+
+  tunnelEnded(tunnel: Tunnel): void {
+    const exchange = this.#exchange;
+    exchange.tunnel = tunnel satisfies TunnelTrace;
+    exchange.bytesSent += tunnel.peer.bytes;
+    exchange.bodyBytesSent += tunnel.peer.bytes;
+    exchange.bodyBytesReceived += tunnel.client.bytes;
+    this.#ended(tunnel);
+  }
+}

@@ -1,0 +1,423 @@
+// proxy_pass: sends an exchange to a peer of an upstream, to the next one after a failure, and passes the answer on.
+// https://nginx.org/en/docs/http/ngx_http_proxy_module.html
+
+import type { BodySink, ClientWatcher } from '../exchange/client-link.ts';
+import type { Exchange, UpstreamTrace } from '../exchange/exchange.ts';
+import { DONE, type Verdict } from '../exchange/verdict.ts';
+import type { Headers } from '../http1/headers.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
+import { Attempts } from '../upstream/attempts.ts';
+import type { Peer } from '../upstream/peer.ts';
+import type { RequestFraming, UpstreamConnection } from '../upstream/upstream-connection.ts';
+import { UpstreamFault } from '../upstream/upstream-fault.ts';
+import type { UpstreamWatcher } from '../upstream/upstream-watcher.ts';
+import type { Tunnel } from '../websocket/tunnel.ts';
+import { CHUNKED, NO_BODY, type ProxyRequestHead, proxyRequestHead } from './proxy-request.ts';
+import { takeAnswerHead } from './proxy-response.ts';
+import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
+import { openTunnel, refuseHandshake } from './proxy-websocket.ts';
+
+/** The content handler of a location with proxy_pass. */
+export function proxyPass(exchange: Exchange, settings: ProxySettings): Verdict {
+  const target = typeof settings.target === 'function' ? settings.target(exchange) : settings.target;
+  if (typeof target === 'string') {
+    exchange.log('error', target);
+    return 502;
+  }
+  return new ProxyPass(exchange, settings, target).start();
+}
+
+/** Where the client's body stands. */
+type BodyState =
+  /** Nobody reads it: there is none, or the answer has made it superfluous. */
+  | 'none'
+  /** It is read into memory before a peer is dialled: proxy_request_buffering. */
+  | 'gathering'
+  /** What was gathered has been sent, the rest is passed on as it comes. */
+  | 'streaming'
+  | 'complete';
+
+export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
+  readonly exchange: Exchange;
+  readonly settings: ProxySettings;
+  readonly target: ProxyTarget;
+  readonly #attempts: Attempts;
+
+  #connection: UpstreamConnection | undefined = undefined;
+  #trace: UpstreamTrace | undefined = undefined;
+  #head: ProxyRequestHead | undefined = undefined;
+  #requestSent = false;
+  #answering = false;
+  #over = false;
+
+  #bodyState: BodyState = 'none';
+  #gathered: Buffer[] = [];
+  #gatheredLength = 0;
+  /** Something of the body has been sent that is not in memory any more. */
+  #bodyLost = false;
+  /** The length of a body that had been gathered whole when the request was first sent; -1 before that. */
+  #lengthAtSending = -1;
+  #attemptStart = 0;
+
+  constructor(exchange: Exchange, settings: ProxySettings, target: ProxyTarget) {
+    this.exchange = exchange;
+    this.settings = settings;
+    this.target = target;
+    this.#attempts = new Attempts(target.upstream.select(exchange), settings.next);
+  }
+
+  start(): Verdict {
+    const { exchange, settings } = this;
+    const refused = refuseHandshake(exchange, settings);
+    if (refused !== undefined) return refused;
+    exchange.watcher = this;
+    exchange.setNote(settings.targetNote, this.target);
+    if (!exchange.head.hasBody || !settings.passRequestBody) this.#tryNext();
+    else this.#takeBody();
+    return DONE;
+  }
+
+  // The client's body.
+
+  #takeBody(): void {
+    const { exchange, settings } = this;
+    this.#bodyState = 'gathering';
+    if (settings.requestBuffering) exchange.link.readBody(this);
+    else this.#tryNext();
+  }
+
+  bodyBytes(bytes: Buffer, start: number, end: number): void {
+    if (this.#bodyState === 'streaming') {
+      this.#sendBody(bytes, start, end);
+      return;
+    }
+    this.#gathered.push(Buffer.from(bytes.subarray(start, end)));
+    this.#gatheredLength += end - start;
+    if (this.#gatheredLength <= this.exchange.location.clientBodyBufferSize) return;
+    this.exchange.link.pauseBody();
+    if (this.#connection === undefined && !this.#over) this.#tryNext();
+  }
+
+  bodyEnd(): void {
+    const streaming = this.#bodyState === 'streaming';
+    this.#bodyState = 'complete';
+    if (streaming) this.#connection?.endBody();
+    else if (this.#connection === undefined && !this.#over) this.#tryNext();
+  }
+
+  bodyFault(status: number): void {
+    this.#bodyState = 'none';
+    if (status === 0 || this.#over) return;
+    this.#dropConnection();
+    this.#end();
+    this.exchange.fail(status);
+  }
+
+  #sendBody(bytes: Buffer, start: number, end: number): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    this.#bodyLost = true;
+    if (!connection.sendBody(bytes, start, end)) this.exchange.link.pauseBody();
+  }
+
+  /** A body of unknown length that was gathered whole has a known one. */
+  #bodyLength(): number {
+    const { head } = this.exchange;
+    if (!this.settings.passRequestBody) return NO_BODY;
+    if (!head.hasBody) return head.contentLength === 0 ? 0 : NO_BODY;
+    if (head.contentLength >= 0) return head.contentLength;
+    return this.#lengthAtSending >= 0 ? this.#lengthAtSending : CHUNKED;
+  }
+
+  // Attempts.
+
+  #tryNext(): void {
+    const peer = this.#attempts.next();
+    if (peer instanceof UpstreamFault) {
+      this.#trace = this.#newTrace(this.target.upstream.name);
+      this.#giveUp(peer);
+      return;
+    }
+    this.#trace = this.#newTrace(peer.name);
+    this.#requestSent = false;
+    this.#dial(peer);
+  }
+
+  #dial(peer: Peer): void {
+    const { exchange, settings, target } = this;
+    const tlsName = settings.connection.tls === undefined ? '' : settings.tlsName(exchange);
+    const connection = target.upstream.acquire(peer, settings.connection, tlsName, this, this.#attempts.needsFresh);
+    this.#connection = connection;
+    if (connection.ready) this.upstreamConnected();
+  }
+
+  upstreamConnected(): void {
+    const trace = this.#trace as UpstreamTrace;
+    trace.connectTime = performance.now() - this.#attemptStart;
+    if (this.#bodyState === 'complete' && !this.#bodyLost) this.#lengthAtSending = this.#gatheredLength;
+    const head = this.#head ?? this.#writeHead();
+    if (head !== undefined) this.#sendRequest(head);
+  }
+
+  #writeHead(): ProxyRequestHead | undefined {
+    const length = this.#bodyLength();
+    if (length === CHUNKED && this.settings.httpVersion === 10) {
+      this.#refuse(411, 'a request body of unknown length cannot be passed on by HTTP/1.0');
+      return undefined;
+    }
+    const head = proxyRequestHead(this.exchange, this.settings, this.target, length);
+    if (typeof head !== 'string') return head;
+    this.#refuse(500, head);
+    return undefined;
+  }
+
+  #refuse(status: number, reason: string): void {
+    this.exchange.log('error', reason);
+    this.#dropConnection();
+    this.#end();
+    this.exchange.fail(status);
+  }
+
+  #sendRequest(head: ProxyRequestHead): void {
+    const connection = this.#connection as UpstreamConnection;
+    this.#head = head;
+    this.#requestSent = true;
+    if (this.#bodyState === 'none') {
+      connection.send(head.text, this.exchange.method, 'none');
+      return;
+    }
+    connection.cork();
+    connection.send(head.text, this.exchange.method, framingOf(this.#bodyLength()));
+    this.#sendGathered(connection);
+    connection.uncork();
+  }
+
+  #sendGathered(connection: UpstreamConnection): void {
+    let left = true;
+    for (const piece of this.#gathered) left = connection.sendBody(piece, 0, piece.length);
+    if (this.#bodyState === 'complete') {
+      connection.endBody();
+      return;
+    }
+    const begun = this.settings.requestBuffering;
+    this.#bodyState = 'streaming';
+    this.#bodyLost = true;
+    this.#gathered = [];
+    if (!begun) this.exchange.link.readBody(this);
+    else if (left) this.exchange.link.resumeBody();
+  }
+
+  upstreamDrain(): void {
+    if (this.#bodyState === 'streaming') this.exchange.link.resumeBody();
+  }
+
+  // The peer's answer.
+
+  upstreamInformational(head: ResponseHead): void {
+    const { exchange } = this;
+    if (head.status !== 103 || exchange.head.version !== 11 || exchange.headSent) return;
+    exchange.sendInformational(head.status, head.reason, head.headers);
+  }
+
+  upstreamHead(head: ResponseHead): void {
+    const trace = this.#trace as UpstreamTrace;
+    trace.status = head.status;
+    this.exchange.upstreamHead = head;
+    trace.headerTime = performance.now() - this.#attemptStart;
+    if (this.#attempts.retriesAfterStatus(head.status, this.#progress())) {
+      this.#dropConnection();
+      this.#tryNext();
+      return;
+    }
+    this.#attempts.succeeded();
+    if (head.status === 101) this.#switchProtocols(head);
+    else this.#passHead(head);
+  }
+
+  #switchProtocols(head: ResponseHead): void {
+    const { exchange } = this;
+    const connection = this.#connection as UpstreamConnection;
+    const request = this.#head as ProxyRequestHead;
+    takeAnswerHead(exchange, head, this.settings);
+    this.#addCookie();
+    const opened = openTunnel(exchange, this.settings, request, head, connection, (tunnel) =>
+      this.#tunnelEnded(tunnel),
+    );
+    if (opened === undefined) {
+      this.#connection = undefined;
+      this.#over = true;
+      return;
+    }
+    exchange.answer.clear();
+    this.upstreamFailed(new UpstreamFault('invalid_header', opened));
+  }
+
+  #tunnelEnded(tunnel: Tunnel): void {
+    const trace = this.#trace as UpstreamTrace;
+    trace.responseTime = performance.now() - this.#attemptStart;
+    trace.bytesReceived += tunnel.peer.bytes;
+    trace.bytesSent += tunnel.client.bytes;
+    this.#attempts.end();
+    this.exchange.pipeline.ended(this.exchange, tunnel);
+  }
+
+  #passHead(head: ResponseHead): void {
+    const { exchange, settings } = this;
+    if (settings.interceptErrors && head.status >= 300 && this.#intercepts(head.status)) {
+      this.#dropConnection();
+      this.#end();
+      exchange.fail(head.status);
+      return;
+    }
+    this.#answering = true;
+    takeAnswerHead(exchange, head, settings);
+    this.#addCookie();
+    exchange.gather();
+    exchange.sendHead();
+  }
+
+  #intercepts(status: number): boolean {
+    return this.exchange.location.errorPages.some(({ statuses }) => statuses.includes(status));
+  }
+
+  #addCookie(): void {
+    const cookie = this.#attempts.selection.cookie();
+    if (cookie !== undefined) this.exchange.answer.add('Set-Cookie', cookie);
+  }
+
+  upstreamBody(bytes: Buffer, start: number, end: number): void {
+    const { exchange } = this;
+    (this.#trace as UpstreamTrace).responseLength += end - start;
+    if (exchange.send(bytes, start, end)) return;
+    this.clientBlocked();
+  }
+
+  upstreamEnd(trailers: Headers | undefined): void {
+    const { exchange } = this;
+    this.#closeTrace(0);
+    this.#connection = undefined;
+    exchange.upstreamTrailers = trailers;
+    if (this.settings.passTrailers) exchange.trailers = trailers;
+    this.#end();
+    exchange.finish();
+  }
+
+  upstreamFailed(fault: UpstreamFault): void {
+    this.#connection = undefined;
+    if (this.#over) return;
+    if (this.#answering) {
+      this.#logFault(fault);
+      this.#end();
+      this.exchange.cutShort();
+      return;
+    }
+    const retries = this.#attempts.retriesAfterFault(fault, this.#progress());
+    if (!retries) {
+      this.#giveUp(fault);
+      return;
+    }
+    this.#logFault(fault);
+    this.#closeTrace(fault.status);
+    this.#tryNext();
+  }
+
+  #giveUp(fault: UpstreamFault): void {
+    this.#logFault(fault);
+    this.#closeTrace(fault.status);
+    this.#end();
+    this.exchange.fail(fault.status);
+  }
+
+  #progress(): { method: string; sent: boolean; replayable: boolean } {
+    return { method: this.exchange.method, sent: this.#requestSent, replayable: !this.#bodyLost };
+  }
+
+  // The client while it is answered.
+
+  clientBlocked(): void {
+    const held = this.settings.buffering ? this.settings.buffersSize : 0;
+    if (this.exchange.link.channel.pendingBytes > held) this.#connection?.pause();
+  }
+
+  clientDrain(): void {
+    this.#connection?.resume();
+  }
+
+  clientEnded(): void {
+    if (this.settings.ignoreClientAbort) return;
+    this.#clientLeft();
+    if (!this.exchange.headSent) this.exchange.status = 499;
+    this.exchange.cutShort();
+  }
+
+  clientGone(timedOut: boolean): void {
+    if (!this.exchange.headSent) this.exchange.status = timedOut ? 408 : 499;
+    if (this.settings.ignoreClientAbort && !timedOut && !this.#answering) return;
+    this.#clientLeft();
+  }
+
+  #clientLeft(): void {
+    this.exchange.log(
+      'info',
+      'client prematurely closed connection, so upstream connection is closed too',
+      this.#url(),
+    );
+    this.#dropConnection();
+    this.#end();
+  }
+
+  // The end.
+
+  #dropConnection(): void {
+    this.#connection?.close();
+    this.#connection = undefined;
+  }
+
+  #end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#closeTrace(0);
+    this.#attempts.end();
+    this.#gathered = [];
+  }
+
+  #newTrace(address: string): UpstreamTrace {
+    this.#attemptStart = performance.now();
+    const trace = {
+      address,
+      status: 0,
+      connectTime: -1,
+      headerTime: -1,
+      responseTime: -1,
+      bytesReceived: 0,
+      bytesSent: 0,
+      responseLength: 0,
+    };
+    this.exchange.upstreams ??= [];
+    this.exchange.upstreams.push(trace);
+    return trace;
+  }
+
+  #closeTrace(status: number): void {
+    const trace = this.#trace;
+    if (trace === undefined || trace.responseTime >= 0) return;
+    trace.bytesReceived = this.#connection?.bytesReceived ?? 0;
+    trace.bytesSent = this.#connection?.bytesSent ?? 0;
+    if (trace.status === 0) trace.status = status;
+    trace.responseTime = performance.now() - this.#attemptStart;
+  }
+
+  #logFault(fault: UpstreamFault): void {
+    this.exchange.log('error', fault.message, this.#url());
+  }
+
+  /** As nginx's error log shows it: `http://127.0.0.1:8080/path`. */
+  #url(): string {
+    return `${this.settings.scheme}://${this.#trace?.address ?? this.target.host}${this.exchange.uri}`;
+  }
+}
+
+function framingOf(length: number): RequestFraming {
+  if (length === CHUNKED) return 'chunked';
+  return length > 0 ? 'length' : 'none';
+}

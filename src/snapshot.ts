@@ -1,0 +1,39 @@
+// All that a worker needs to serve, built once from a configuration, then frozen.
+
+import type { ErrorLog, Level } from './diagnostics/error-log.ts';
+import type { SnapshotUse } from './exchange/exchange.ts';
+import type { ListenSettings } from './listen/listen-settings.ts';
+import type { Upstream } from './upstream/upstream.ts';
+
+/** One target of `error_log`: a file (absolute path), or the standard error output. */
+export interface ErrorLogTarget {
+  readonly path: string | 'stderr';
+  readonly level: Level;
+}
+
+/** What stands outside of `http`. Times in ms. */
+export interface CoreSettings {
+  readonly daemon: boolean;
+  /** off: one thread does it all. */
+  readonly masterProcess: boolean;
+  readonly pidFile: string;
+  /** Whose rights the workers have, where we are root; undefined: `nobody`. */
+  readonly user: { readonly name: string; readonly group: string | undefined } | undefined;
+  readonly workerProcesses: number;
+  readonly workerConnections: number;
+  readonly workerRlimitNofile: number | undefined;
+  /** 0: wait as long as it takes. */
+  readonly workerShutdownTimeout: number;
+  readonly errorLogs: readonly ErrorLogTarget[];
+}
+
+export interface Snapshot {
+  readonly core: CoreSettings;
+  readonly errorLog: ErrorLog;
+  /** Absolute paths of all log files, for the master to open with its own rights. */
+  readonly logFiles: readonly string[];
+  readonly listeners: readonly ListenSettings[];
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  /** Exchanges that began under this snapshot and have not ended; the old configuration has gone when it is 0. */
+  readonly use: SnapshotUse;
+}

@@ -1,0 +1,144 @@
+// TLS on an accepted connection whose first bytes were looked at: the server's side of the handshake.
+
+import type { Socket } from 'node:net';
+import { TLSSocket, type TLSSocketOptions } from 'node:tls';
+import type { Channel } from './channel.ts';
+import { openChannel } from './choose.ts';
+import { disconnectedError } from './connection-error.ts';
+import { reportOwnerFault } from './owner-fault.ts';
+
+/** Who is told how a handshake ended: one of the two is called, once, and never from inside `acceptTls`. */
+export interface TlsAcceptor {
+  /**
+   * The handshake is done. `channel.tls.authorized` and `.authorizationError` say what came of the client's certificate, as they do
+   * on a socket of `tls.Server`.
+   */
+  tlsAccepted(channel: Channel): void;
+  /**
+   * Asked first, where it is there: true keeps the TLS socket itself, and no channel is made of it. For HTTP/2, which Node carries;
+   * `socket.alpnProtocol` says so.
+   */
+  tlsSocketTaken?(socket: TLSSocket): boolean;
+  /** There is no connection any more. `error.code` is OpenSSL's (ERR_SSL_…) or the connection's (ECONNRESET). */
+  tlsRefused(error: Error): void;
+}
+
+/** What `tls.Server` does with its own sockets, and we with ours. */
+interface ServerSide {
+  _handle: { verifyError?(): (Error & { code?: string }) | null | undefined } | null;
+  _releaseControl?(): boolean;
+  secureConnecting: boolean;
+  authorized: boolean;
+  authorizationError: string | null;
+}
+
+/** What Node says of a client that showed no certificate. */
+const NO_CERTIFICATE = 'UNABLE_TO_GET_ISSUER_CERT';
+
+/** A handshake under way. How long it may take is the caller's business. */
+export class TlsAcceptance {
+  readonly #socket: TLSSocket;
+  readonly #options: TLSSocketOptions;
+  #acceptor: TlsAcceptor | undefined;
+  #error: Error | undefined = undefined;
+
+  constructor(raw: Socket, options: TLSSocketOptions, acceptor: TlsAcceptor) {
+    this.#options = options;
+    this.#acceptor = acceptor;
+    this.#socket = new TLSSocket(raw, { ...options, isServer: true });
+    this.#socket.disableRenegotiation();
+    this.#socket.on('error', this.#onError);
+    this.#socket.on('close', this.#onClose);
+    this.#socket.on('secure', this.#onSecure);
+  }
+
+  /** Closes the connection, and nobody is told. Does nothing after the handshake. */
+  destroy(): void {
+    if (this.#acceptor === undefined) return;
+    this.#acceptor = undefined;
+    this.#socket.destroy();
+  }
+
+  readonly #onSecure = (): void => {
+    if (this.#acceptor === undefined) return;
+    if (this.#options.requestCert === true) judgeClient(this.#socket);
+    const refused = this.#options.rejectUnauthorized === true && !this.#socket.authorized;
+    if (refused) this.#socket.destroy(unauthorizedError(this.#socket));
+    else this.#handOver(this.#acceptor);
+  };
+
+  #handOver(acceptor: TlsAcceptor): void {
+    this.#acceptor = undefined;
+    const socket = this.#socket;
+    const inside = socket as unknown as ServerSide;
+    inside.secureConnecting = false;
+    // Until then Node keeps TLS errors for a `tls.Server`, which is not there.
+    inside._releaseControl?.();
+    socket.off('error', this.#onError);
+    socket.off('close', this.#onClose);
+    socket.off('secure', this.#onSecure);
+    try {
+      if (acceptor.tlsSocketTaken?.(socket) !== true) acceptor.tlsAccepted(openChannel(socket));
+    } catch (fault) {
+      reportOwnerFault(fault);
+      socket.destroy();
+    }
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#error ??= error;
+    this.#socket.destroy();
+  };
+
+  readonly #onClose = (): void => {
+    const acceptor = this.#acceptor;
+    this.#acceptor = undefined;
+    tellRefused(acceptor, this.#error ?? disconnectedError('The client left during the TLS handshake'));
+  };
+}
+
+/**
+ * Does the TLS handshake on a plain channel.
+ * @param channel the accepted connection; it is detached, and must not be used any more.
+ * @param unread what was read from it: the beginning of the handshake.
+ * @param options as for Node's `TLSSocket`: `secureContext`, `ALPNProtocols`, `requestCert` … With `rejectUnauthorized` a client without
+ *   a good certificate is refused; without it, see `channel.tls.authorized`. Renegotiation is always off.
+ */
+export function acceptTls(
+  channel: Channel,
+  unread: Buffer,
+  options: TLSSocketOptions,
+  acceptor: TlsAcceptor,
+): TlsAcceptance | undefined {
+  const raw = channel.detach(unread);
+  try {
+    return new TlsAcceptance(raw, options, acceptor);
+  } catch (error) {
+    raw.on('error', () => {});
+    raw.destroy();
+    process.nextTick(tellRefused, acceptor, error as Error);
+    return undefined;
+  }
+}
+
+function tellRefused(acceptor: TlsAcceptor | undefined, error: Error): void {
+  try {
+    acceptor?.tlsRefused(error);
+  } catch (fault) {
+    reportOwnerFault(fault);
+  }
+}
+
+/** Sets `authorized` and `authorizationError`, as `tls.Server` does; a resumed session without a certificate proves nothing. */
+function judgeClient(socket: TLSSocket): void {
+  const inside = socket as unknown as ServerSide;
+  const error = inside._handle?.verifyError?.();
+  if (error !== null && error !== undefined) inside.authorizationError = error.code ?? error.message;
+  else if (socket.getPeerX509Certificate() === undefined) inside.authorizationError = NO_CERTIFICATE;
+  else inside.authorized = true;
+}
+
+function unauthorizedError(socket: TLSSocket): Error {
+  const code = String(socket.authorizationError);
+  return Object.assign(new Error(`The client's certificate was refused: ${code}`), { code });
+}

@@ -1,0 +1,32 @@
+// What is known of peers beyond one configuration: the rows that outlive a reload, found by identity.
+
+import { privateRow, type Row, type RowShape } from '../zones/shared-rows.ts';
+import type { ZoneDirectory } from '../zones/zone-directory.ts';
+import { PEER_SHAPE } from './peer.ts';
+
+/** An upstream's own row holds nothing but the lock that its peers' weights are moved under. */
+const UPSTREAM_SHAPE: RowShape = { shared: 1, perWorker: 0, lockCell: 0 };
+
+/** Where an upstream gets the shared state of its peers from. */
+export interface PeerTable {
+  upstreamRow(upstream: string): Row;
+  /** @param ordinal tells apart the peers of an upstream that have the same address */
+  peerRow(upstream: string, peer: string, ordinal: number): Row;
+}
+
+/**
+ * Peers that all workers share. A peer is the same one after a reload if the name of its upstream and its own address
+ * are, whatever else of it has changed.
+ */
+export function sharedPeers(zones: ZoneDirectory): PeerTable {
+  return {
+    upstreamRow: (upstream) => zones.row('upstreams', UPSTREAM_SHAPE, upstream),
+    peerRow: (upstream, peer, ordinal) => zones.row('peers', PEER_SHAPE, `${upstream}\n${peer}\n${ordinal}`),
+  };
+}
+
+/** Peers that nobody shares: of an address that a variable of `proxy_pass` made up. nginx forgets those after the request too. */
+export const unsharedPeers: PeerTable = {
+  upstreamRow: () => privateRow(UPSTREAM_SHAPE),
+  peerRow: () => privateRow(PEER_SHAPE),
+};

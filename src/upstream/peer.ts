@@ -1,0 +1,153 @@
+// One server of an upstream: its address, its weight, and what is known of its health in all workers.
+
+import type { Row, RowShape } from '../zones/shared-rows.ts';
+
+/** Where a peer is reached. */
+export type PeerAddress = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/**
+ * One address of a `server` line of an upstream (a name with several addresses is several peers).
+ * https://nginx.org/en/docs/http/ngx_http_upstream_module.html#server
+ */
+export interface PeerSettings {
+  readonly address: PeerAddress;
+  /** As it is shown and compared: `127.0.0.1:8080`, `[::1]:80`, `unix:/path`. */
+  readonly name: string;
+  /** As it was written, port included only if it was: consistent hash counts this, so that all addresses of a name share it. */
+  readonly server: string;
+  /** Default: 1. */
+  readonly weight: number;
+  /** Failures within `failTimeout` that disable the peer for `failTimeout`; 0: never. Default: 1. */
+  readonly maxFails: number;
+  /** Seconds, as in nginx. Default: 10. */
+  readonly failTimeout: number;
+  /** The most connections at a time over all workers; 0: no limit. */
+  readonly maxConns: number;
+  readonly backup: boolean;
+  readonly down: boolean;
+  /** Only for clients that are bound to it. */
+  readonly drain: boolean;
+  /** `route=`; '' where there is none. */
+  readonly route: string;
+}
+
+/** Shared cells. An untouched row is that of a healthy peer. */
+const FAILS = 0;
+const CHECKED = 1;
+const ACCESSED = 2;
+const CURRENT_WEIGHT = 3;
+/** How much the effective weight is below the weight. */
+const WEIGHT_DEFICIT = 4;
+/** Cells of each worker. */
+const ACTIVE = 0;
+
+export const PEER_SHAPE: RowShape = { shared: 5, perWorker: 1 };
+
+/** Seconds since 1970, wrapped to what a cell holds; nginx's clock for failures ticks in seconds too. */
+export function secondsNow(): number {
+  return Math.floor(Date.now() / 1000) | 0;
+}
+
+export class Peer {
+  readonly settings: PeerSettings;
+  readonly address: PeerAddress;
+  readonly name: string;
+  readonly weight: number;
+  readonly down: boolean;
+  /** Who a client is bound to: nginx's SID, or what bare `sticky route` puts into its cookie; '' where nothing is sticky. */
+  readonly routeId: string;
+  /** Its place in its group. */
+  readonly index: number;
+  readonly #row: Row;
+
+  constructor(settings: PeerSettings, index: number, routeId: string, row: Row) {
+    this.settings = settings;
+    this.address = settings.address;
+    this.name = settings.name;
+    this.weight = settings.weight;
+    this.down = settings.down;
+    this.routeId = routeId;
+    this.index = index;
+    this.#row = row;
+  }
+
+  /** Connections (or tunnels) that are in use now, over all workers. */
+  get active(): number {
+    return this.#row.total(ACTIVE);
+  }
+
+  get fails(): number {
+    return this.#row.get(FAILS);
+  }
+
+  /** Whether `max_fails` has disabled it at this time. */
+  isDisabled(now: number): boolean {
+    const { maxFails, failTimeout } = this.settings;
+    if (maxFails === 0 || this.#row.get(FAILS) < maxFails) return false;
+    const elapsed = (now - this.#row.get(CHECKED)) | 0;
+    // A clock that was set back must not disable a peer for longer than `fail_timeout`.
+    return elapsed >= 0 && elapsed <= failTimeout;
+  }
+
+  get isFull(): boolean {
+    return this.settings.maxConns !== 0 && this.active >= this.settings.maxConns;
+  }
+
+  /** Fit for any request. */
+  isAvailable(now: number): boolean {
+    return !this.down && !this.settings.drain && !this.isDisabled(now) && !this.isFull;
+  }
+
+  /** Fit for a request that is bound to it. */
+  isAvailableToBound(now: number): boolean {
+    return !this.down && !this.isDisabled(now) && !this.isFull;
+  }
+
+  /** One step of smooth weighted round robin. @returns the effective weight that was added */
+  gainWeight(): number {
+    const deficit = Math.min(this.#row.get(WEIGHT_DEFICIT), this.weight);
+    this.#row.add(CURRENT_WEIGHT, this.weight - deficit);
+    if (deficit > 0) this.#row.set(WEIGHT_DEFICIT, deficit - 1);
+    return this.weight - deficit;
+  }
+
+  get currentWeight(): number {
+    return this.#row.get(CURRENT_WEIGHT);
+  }
+
+  loseWeight(total: number): void {
+    this.#row.add(CURRENT_WEIGHT, -total);
+  }
+
+  /** It was chosen: where `fail_timeout` has passed since the last check, this request is the next check. */
+  markChosen(now: number): void {
+    const elapsed = (now - this.#row.get(CHECKED)) | 0;
+    if (elapsed > this.settings.failTimeout || elapsed < 0) this.#row.set(CHECKED, now);
+  }
+
+  /** @returns whether this failure has disabled it: nginx warns `upstream server temporarily disabled` */
+  countFailure(now: number): boolean {
+    const { maxFails } = this.settings;
+    const fails = this.#row.add(FAILS, 1);
+    this.#row.set(ACCESSED, now);
+    this.#row.set(CHECKED, now);
+    if (maxFails === 0) return false;
+    const deficit = this.#row.get(WEIGHT_DEFICIT) + Math.trunc(this.weight / maxFails);
+    this.#row.set(WEIGHT_DEFICIT, Math.min(deficit, this.weight));
+    return fails >= maxFails;
+  }
+
+  /** It has answered: forgets its failures if this was a check. */
+  countSuccess(): void {
+    if (this.#row.get(FAILS) !== 0 && ((this.#row.get(ACCESSED) - this.#row.get(CHECKED)) | 0) < 0)
+      this.#row.set(FAILS, 0);
+  }
+
+  forgetFailures(): void {
+    if (this.#row.get(FAILS) !== 0) this.#row.set(FAILS, 0);
+  }
+
+  addActive(count: 1 | -1): void {
+    this.#row.addOwn(ACTIVE, count);
+  }
+}

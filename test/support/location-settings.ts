@@ -1,0 +1,69 @@
+// Settings of a location and of a server with nginx's defaults, for tests that say only what matters to them.
+
+import type { ErrorLog } from '../../src/diagnostics/error-log.ts';
+import type { LocationSettings, ServerSettings } from '../../src/exchange/settings.ts';
+
+const silent: ErrorLog = { enabled: () => false, write() {} };
+
+export function locationSettings(settings: Partial<LocationSettings> = {}): LocationSettings {
+  return { ...DEFAULTS, ...settings };
+}
+
+/** The server has no locations: what is `outside` of them holds for every URI. */
+export function serverSettings(outside: LocationSettings, settings: Partial<ServerSettings> = {}): ServerSettings {
+  return {
+    name: 'localhost',
+    locations: { find: () => undefined, named: () => undefined },
+    outside,
+    rewrite: [],
+    clientHeaderTimeout: 60_000,
+    clientHeaderBufferSize: 1024,
+    largeClientHeaderBuffers: { number: 4, size: 8192 },
+    ignoreInvalidHeaders: true,
+    underscoresInHeaders: false,
+    mergeSlashes: true,
+    ...settings,
+  };
+}
+
+const DEFAULTS: LocationSettings = {
+  name: '',
+  kind: 'prefix',
+  internal: false,
+  autoRedirect: false,
+  rewrite: [],
+  preaccess: [],
+  access: [],
+  precontent: [],
+  content: [],
+  headerFilters: [],
+  log: [],
+  errorPages: [],
+  errorLog: silent,
+  documentRoot: () => '/nowhere',
+  filePath: (_exchange, uri) => `/nowhere${uri}`,
+  types: new Map(),
+  defaultType: 'text/plain',
+  clientMaxBodySize: 1024 * 1024,
+  clientBodyTimeout: 60_000,
+  clientBodyBufferSize: 16 * 1024,
+  sendTimeout: 60_000,
+  keepaliveTimeout: 75_000,
+  keepaliveHeader: 0,
+  keepaliveRequests: 1000,
+  keepaliveTime: 3_600_000,
+  lingeringClose: 'on',
+  lingeringTime: 30_000,
+  lingeringTimeout: 5000,
+  resetTimedoutConnection: false,
+  tcpNodelay: true,
+  serverTokens: 'on',
+  logNotFound: true,
+  recursiveErrorPages: false,
+  absoluteRedirect: true,
+  portInRedirect: true,
+  serverNameInRedirect: false,
+  etag: true,
+  maxRanges: 0x7fffffff,
+  ifModifiedSince: 'exact',
+};
