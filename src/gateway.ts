@@ -15,6 +15,8 @@ import type { Tunnel } from './websocket/tunnel.ts';
 export interface GatewayOptions {
   /** Numbers connections over all workers: one cell, shared. */
   readonly connectionNumbers: Int32Array;
+  /** Writes the log lines that wait for the end of the turn: they are on disk before their client sees its connection close. */
+  readonly flushLogs?: () => void;
 }
 
 /** A snapshot with what this gateway must do once nothing uses it any more. */
@@ -29,6 +31,7 @@ export class Gateway implements ConnectionHost {
   readonly liveTunnels = new LiveTunnels();
   leaving = false;
 
+  readonly flushLogs: () => void;
   readonly #connectionNumbers: Int32Array;
   #running: Running | undefined = undefined;
   #firstConnection: ClientConnection | undefined = undefined;
@@ -40,6 +43,7 @@ export class Gateway implements ConnectionHost {
 
   constructor(options: GatewayOptions) {
     this.#connectionNumbers = options.connectionNumbers;
+    this.flushLogs = options.flushLogs ?? (() => {});
     this.pipeline = new Phases({
       answerStatus: sendErrorPage,
       answerRedirect: sendRedirect,

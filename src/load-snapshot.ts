@@ -4,13 +4,16 @@ import { checkConfiguration } from './config/check.ts';
 import { Problems } from './config/errors.ts';
 import type { Files } from './config/files.ts';
 import { readConfiguration } from './config/parser.ts';
+import { mayDefine, refusedDirectives } from './config/refused.ts';
 import { Registry } from './config/registry.ts';
 import { compileTemplate, VariableTable } from './config/template.ts';
 import { ErrorLogFile } from './diagnostics/error-log-file.ts';
 import type { LogFiles } from './diagnostics/log-files.ts';
 import { allModules } from './directives/all-modules.ts';
-import { freezeSnapshot, SnapshotBuilder } from './directives/build-snapshot.ts';
+import { buildDraft, freezeSnapshot } from './directives/build-snapshot.ts';
 import type { Workshop } from './directives/draft.ts';
+import { checkConnections } from './directives/events.ts';
+import { joinListeners } from './directives/join-listeners.ts';
 import type { Exchange } from './exchange/exchange.ts';
 import type { ErrorLogTarget, Snapshot } from './snapshot.ts';
 import type { ZoneDirectory } from './zones/zone-directory.ts';
@@ -40,32 +43,34 @@ export interface LoadedSnapshot {
   readonly fileNames: readonly string[];
 }
 
-const registry = new Registry(allModules);
+/** nginx demands `events`, if only an empty one. */
+const registry = new Registry(allModules, { required: ['events'] });
 
-/** So often names may lead to further names; each round looks up all that the one before has asked for. */
-const MOST_ROUNDS = 3;
-
-/** Loads a configuration. Mistakes are in `problems`, never thrown; host names are looked up once, by whoever reads the disk. */
+/**
+ * Loads a configuration. Mistakes are in `problems`, never thrown. Host names are looked up where nothing else is wrong: a round ends
+ * with names that nobody knew yet, the next one has their addresses; so there are at most as many rounds as names.
+ */
 export async function loadSnapshot(options: LoadOptions): Promise<LoadedSnapshot> {
-  for (let round = 1; ; round++) {
+  for (;;) {
     const loaded = loadOnce(options);
-    if (round === MOST_ROUNDS || !(await options.files.lookUpAsked())) return loaded;
+    if (loaded.problems.failed || !(await options.files.lookUpAsked())) return loaded;
   }
 }
 
 function loadOnce(options: LoadOptions): LoadedSnapshot {
   const problems = new Problems();
-  const { files, configFile, globals } = options;
+  const { files, logFiles, configFile, globals } = options;
   const { root, fileNames } = readConfiguration({ file: configFile, files, problems, parameters: globals });
   checkConfiguration(root, registry, problems);
   const workshop = makeWorkshop(options, problems);
-  const builder = new SnapshotBuilder(allModules, workshop);
-  const draft = builder.build(root);
+  const draft = buildDraft(allModules, workshop, root);
+  const listeners = joinListeners(draft.http);
+  checkConnections(draft.core, listeners.length, problems);
+  const refused = refusedDirectives(root);
+  for (const unknown of workshop.variables.resolve((name) => mayDefine(refused, name))) problems.add(unknown);
   if (problems.failed) return { snapshot: undefined, problems, fileNames };
-  const listeners = builder.listeners();
-  if (problems.failed) return { snapshot: undefined, problems, fileNames };
-  const snapshot = freezeSnapshot(draft, listeners, { errorLog: workshop.baseErrorLog });
-  return { snapshot, problems, fileNames };
+  for (const path of workshop.logPaths) logFiles.file(path).buffer(workshop.logBuffers.get(path));
+  return { snapshot: freezeSnapshot(draft, listeners), problems, fileNames };
 }
 
 function makeWorkshop(options: LoadOptions, problems: Problems): Workshop {
@@ -80,6 +85,7 @@ function makeWorkshop(options: LoadOptions, problems: Problems): Workshop {
     files,
     logFiles,
     logPaths: new Set(),
+    logBuffers: new Map(),
     zones: options.zones,
     variables,
     defaultErrorLog,

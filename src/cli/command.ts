@@ -1,6 +1,6 @@
 // The command: reads the options and does the one thing that they ask for.
 
-import { writeSync } from 'node:fs';
+import { existsSync, writeSync } from 'node:fs';
 import type { ErrorLog, Level } from '../diagnostics/error-log.ts';
 import { ErrorLogFile } from '../diagnostics/error-log-file.ts';
 import { type LogFiles, STDERR } from '../diagnostics/log-files.ts';
@@ -21,7 +21,7 @@ import { createSecrets } from '../lifecycle/secrets.ts';
 import { ZoneDirectory } from '../zones/zone-directory.ts';
 import { checkConfig } from './check-config.ts';
 import { OptionError, type Options, parseOptions } from './options.ts';
-import { findSource } from './paths.ts';
+import { CONFIG_FILES, findSource } from './paths.ts';
 import { sendSignal } from './send-signal.ts';
 import { buildText, helpText, versionText } from './version.ts';
 
@@ -86,6 +86,7 @@ class CommandRun {
   async run(): Promise<number> {
     const reading = await this.#configurations.read();
     reportProblems(reading.problems.all, this.#log, this.#print);
+    this.#sayIfNoFile();
     if (this.#options.test) return this.#check(reading);
     const { draft } = reading;
     if (draft === undefined) return 1;
@@ -107,6 +108,15 @@ class CommandRun {
       this.#print(`sockgate: [alert] could not open error log file: ${(error as Error).message}\n`);
       return new ErrorLogFile([]);
     }
+  }
+
+  #sayIfNoFile(): void {
+    const { prefix, configFile } = this.#source;
+    if (this.#options.configFile !== undefined || existsSync(configFile)) return;
+    const names = CONFIG_FILES.map((name) => `"${name}"`).join(' nor ');
+    this.#print(
+      `sockgate: neither ${names} is in ${prefix}: name a configuration with -c, or another prefix with -p\n`,
+    );
   }
 
   #check(reading: Reading): Promise<number> {

@@ -96,3 +96,10 @@ export function byteString(text: string): string {
 }
 
 const utf8Bytes = (character: string): string => Buffer.from(character, 'utf8').toString('latin1');
+
+const UPPER_CASE = /[A-Z]+/g;
+
+/** ASCII letters in lower case, all else as it is: in a byte string JavaScript would take bytes above 0x7F for letters. */
+export function lowerCase(text: string): string {
+  return /[A-Z]/.test(text) ? text.replace(UPPER_CASE, (letters) => letters.toLowerCase()) : text;
+}

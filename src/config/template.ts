@@ -146,13 +146,16 @@ export class VariableTable<X> {
     return use.slot;
   }
 
-  /** Binds each variable in use to its definition. Those that have none are reported, at the place of their first use. */
-  resolve(): Problem[] {
+  /**
+   * Binds each variable in use to its definition. Those that have none are reported, at the place of their first use.
+   * @param pardoned names that may lack one because of a mistake that has been told already
+   */
+  resolve(pardoned: (name: string) => boolean = () => false): Problem[] {
     const problems: Problem[] = [];
     for (const { slot, at } of this.#used.values()) {
       const get = this.#find(slot.name);
-      if (get === undefined) problems.push(this.#unknown(slot.name, at));
-      else slot.get = get;
+      if (get !== undefined) slot.get = get;
+      else if (!pardoned(slot.name)) problems.push(this.#unknown(slot.name, at));
     }
     return problems;
   }

@@ -68,9 +68,25 @@ export function integer<const Name extends string>(name: Name, options: IntegerO
   });
 }
 
+/** How many there shall be: at least one. nginx has one sentence for whatever is wrong with it: `"x" directive invalid value`. */
+export function count<const Name extends string>(name: Name): Kind<Name, number> {
+  return saying(integer(name, { min: 1 }), (_, directive) => invalid(directive));
+}
+
+/** A size that is not 0: of a buffer. */
+export function bufferSize<const Name extends string>(name: Name): Kind<Name, number> {
+  return argument(name, name, (text, _, directive) => {
+    const value = parseSize(text, 'km');
+    if (value === undefined || value === 0) throw new ConfigError(invalid(directive), undefined, { mend: SIZE_MEND });
+    return value;
+  });
+}
+
+const SIZE_MEND = 'a number of bytes, or with k or m';
+
 /** Bytes, with `k` or `m`. nginx knows no `g` here; see `offset`. */
 export function size<const Name extends string>(name: Name): Kind<Name, number> {
-  return bytes(name, 'km', 'a number of bytes, or with k or m');
+  return bytes(name, 'km', SIZE_MEND);
 }
 
 /** Bytes, with `k`, `m` or `g`: for what nginx keeps as a file offset, such as `client_max_body_size`. */

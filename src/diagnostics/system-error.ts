@@ -6,6 +6,7 @@ import { constants } from 'node:os';
 const TEXTS: Readonly<Record<string, string>> = {
   EPERM: 'Operation not permitted',
   ENOENT: 'No such file or directory',
+  ESRCH: 'No such process',
   EINTR: 'Interrupted system call',
   EIO: 'Input/output error',
   ENXIO: 'No such device or address',

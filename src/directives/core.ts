@@ -1,33 +1,55 @@
 // What stands outside of all blocks: processes, rights, the pid file, the error log.
 // https://nginx.org/en/docs/ngx_core_module.html
 
-import { cpus } from 'node:os';
+import { availableParallelism } from 'node:os';
+import type { Kind } from '../config/directive.ts';
 import { directives, type SetOf } from '../config/directive.ts';
 import { ConfigError } from '../config/errors.ts';
-import { argument, flag, integer, optional, path, time, word } from '../config/values.ts';
+import { parseNumber } from '../config/quantities.ts';
+import { any, argument, flag, integer, mapped, optional, path, time, word } from '../config/values.ts';
 import { LEVELS, type Level as LogLevel } from '../diagnostics/error-log.ts';
 import type { ErrorLogTarget } from '../snapshot.ts';
-import type { Workshop } from './draft.ts';
+import type { Level, SnapshotDraft, Workshop } from './draft.ts';
 import { nginxModule } from './module.ts';
 
 /** More would only cost memory: zones have one column for each. */
 const MAX_WORKERS = 512;
 
-const workersKind = argument('number', 'number | auto', (text) => {
-  if (text === 'auto') return Math.max(1, cpus().length);
-  const value = /^\d+$/.test(text) ? Number(text) : 0;
-  if (value < 1) throw new ConfigError('invalid number of "worker_processes"');
+const workersKind = argument('number', 'number | auto', (text, { at }, directive, warn) => {
+  if (text === 'auto') return availableParallelism();
+  const value = parseNumber(text);
+  if (value === undefined) throw new ConfigError(`"${directive}" directive invalid value`);
   if (value > MAX_WORKERS) throw new ConfigError(`"worker_processes" must be at most ${MAX_WORKERS}`);
-  return value;
+  if (value === 0) warn('without a worker nobody would be served: there is one', at);
+  return Math.max(1, value);
 });
 
-const levelKind = argument('level', LEVELS.join(' | '), (text) => {
-  const level = LEVELS.find((known) => known === text);
-  if (level === undefined) throw new ConfigError(`invalid log level "${text}"`);
-  return level;
-});
+/** What a debugging nginx can log apart: to us it is all one. */
+const DEBUG_LEVELS: ReadonlySet<string> = new Set(
+  ['core', 'alloc', 'mutex', 'event', 'http', 'mail', 'stream'].map((part) => `debug_${part}`),
+);
+
+const levelKind: Kind<'level', LogLevel | undefined> = mapped(
+  any(
+    argument('level', LEVELS.join(' | '), (text) => {
+      const level = DEBUG_LEVELS.has(text) ? 'debug' : LEVELS.find((known) => known === text);
+      if (level === undefined) throw new ConfigError(`invalid log level "${text}"`);
+      return level;
+    }),
+  ),
+  ([first, second]) => {
+    if (second !== undefined && second !== 'debug') throw new ConfigError(`duplicate log level "${second}"`);
+    return first;
+  },
+);
 
 const table = directives({
+  include: {
+    in: ['any'],
+    args: [path('file')],
+    many: true,
+    doc: 'What stands in another file, as if it stood here. A name with `*`, `?` or `[…]` means all files that fit it, in the order of their names; relative to the folder of the configuration file.',
+  },
   daemon: {
     in: ['main'],
     args: [flag],
@@ -45,7 +67,7 @@ const table = directives({
     args: [workersKind],
     default: '1',
     doc: 'How many workers there are; `auto`: one for each core.',
-    differs: 'A worker is a thread.',
+    differs: 'A worker is a thread. There are at most 512.',
   },
   pid: {
     in: ['main'],
@@ -72,7 +94,7 @@ const table = directives({
   },
   error_log: {
     in: ['main', 'http', 'server', 'location'],
-    args: [path('file'), optional(levelKind)],
+    args: [path('file'), levelKind],
     many: true,
     doc: 'Where errors go: a file or `stderr`, from which level on (default: error).',
     differs: '`syslog:` and `memory:` are not there yet.',
@@ -80,39 +102,55 @@ const table = directives({
 });
 
 type Set = SetOf<typeof table>;
+type WrittenLog = Set['error_log'][number];
 
 export const core = nginxModule('core', {
   directives: table,
   doc: 'https://nginx.org/en/docs/ngx_core_module.html',
   main(set, draft, level) {
     const { workshop } = draft;
-    Object.assign(draft.core, {
-      daemon: set.daemon,
-      masterProcess: set.master_process,
-      pidFile: workshop.fromPrefix(set.pid),
-      user: set.user === undefined ? undefined : { name: set.user.name, group: set.user.group },
-      workerProcesses: set.worker_processes,
-      workerRlimitNofile: set.worker_rlimit_nofile,
-      workerShutdownTimeout: set.worker_shutdown_timeout ?? 0,
-      errorLogs: level.has('error_log') ? errorLogTargets(set, workshop) : [workshop.defaultErrorLog],
-    });
-    for (const { path: file } of draft.core.errorLogs) workshop.logPaths.add(file);
+    const errorLogs = workshop.problems.attempt(() => errorLogTargets(set.error_log, workshop)) ?? [];
+    setCore(set, draft, errorLogs.length === 0 ? [workshop.defaultErrorLog] : errorLogs);
+    warnOfUser(workshop, level);
     workshop.baseErrorLog = workshop.openErrorLog(draft.core.errorLogs);
   },
+  http(set, { workshop }, level) {
+    // Whatever is wrong is told here, though no server may inherit it.
+    if (level.has('error_log')) errorLogTargets(set.error_log, workshop);
+  },
   location(set, draft, level) {
-    const { workshop, parent } = draft;
-    const above = parent?.settings.errorLog ?? workshop.baseErrorLog;
-    if (level.has('error_log') || (parent === undefined && set.error_log.length > 0)) {
-      const targets = errorLogTargets(set, workshop);
-      for (const { path: file } of targets) workshop.logPaths.add(file);
-      draft.settings.errorLog = workshop.openErrorLog(targets);
-    } else draft.settings.errorLog = above;
+    const { workshop, parent, settings } = draft;
+    settings.errorLog = parent?.settings.errorLog ?? workshop.baseErrorLog;
+    const isNew = level.has('error_log') || (parent === undefined && set.error_log.length > 0);
+    if (isNew) settings.errorLog = workshop.openErrorLog(errorLogTargets(set.error_log, workshop));
   },
 });
 
-function errorLogTargets(set: Set, workshop: Workshop): ErrorLogTarget[] {
-  return set.error_log.map(({ file, level = 'error', at }) => {
-    if (/^(syslog|memory):/.test(file)) throw new ConfigError(`"error_log ${file}" is not supported yet`, at);
-    return { path: file === 'stderr' ? file : workshop.fromPrefix(file), level: level as LogLevel };
+function setCore(set: Set, { core: settings, workshop }: SnapshotDraft, errorLogs: readonly ErrorLogTarget[]): void {
+  Object.assign(settings, {
+    daemon: set.daemon,
+    masterProcess: set.master_process,
+    pidFile: workshop.fromPrefix(set.pid),
+    user: set.user === undefined ? undefined : { name: set.user.name, group: set.user.group },
+    workerProcesses: set.worker_processes,
+    workerRlimitNofile: set.worker_rlimit_nofile,
+    workerShutdownTimeout: set.worker_shutdown_timeout ?? 0,
+    errorLogs,
   });
+}
+
+/** By the real user: a master that has given its rights up can still take them back. */
+function warnOfUser(workshop: Workshop, level: Level): void {
+  if (!level.has('user') || process.getuid?.() === 0) return;
+  const sense = 'makes sense only if the master process runs with super-user privileges, ignored';
+  workshop.warn(`the "user" directive ${sense}`, level.at('user'));
+}
+
+function errorLogTargets(written: readonly WrittenLog[], workshop: Workshop): ErrorLogTarget[] {
+  const targets = written.map(({ file, level = 'error', at }): ErrorLogTarget => {
+    if (/^(syslog|memory):/.test(file)) throw new ConfigError(`"error_log ${file}" is not supported yet`, at);
+    return { path: file === 'stderr' ? file : workshop.fromPrefix(file), level };
+  });
+  for (const { path: file } of targets) workshop.logPaths.add(file);
+  return targets;
 }

@@ -5,6 +5,7 @@ import type { Files } from '../config/files.ts';
 import type { Template, VariableTable } from '../config/template.ts';
 import type { Block, Position } from '../config/tree.ts';
 import type { ErrorLog } from '../diagnostics/error-log.ts';
+import type { LogBuffering } from '../diagnostics/log-file.ts';
 import type { LogFiles } from '../diagnostics/log-files.ts';
 import type { Exchange, Handler, LocationSettings, ServerSettings, Text } from '../exchange/exchange.ts';
 import type { ListenAddress, SocketOptions } from '../listen/listen-settings.ts';
@@ -22,8 +23,12 @@ export interface Level {
   readonly block: Block;
   /** Whether the directive stands on this very level, rather than above it or nowhere. */
   has(name: string): boolean;
+  /** Whether it stands on this very level, if only in a form that was refused: then nothing shall be said of its absence. */
+  stands(name: string): boolean;
   /** Where the directive that is in force stands (the first of several); undefined for a default. */
   at(name: string): Position | undefined;
+  /** Where each of several stands, in the order of their values. */
+  places(name: string): readonly Position[];
 }
 
 /** What every level may use. */
@@ -33,6 +38,8 @@ export interface Workshop {
   readonly logFiles: LogFiles;
   /** Absolute paths of all log files that the configuration names. */
   readonly logPaths: Set<string>;
+  /** `buffer=` and `flush=` of those that have them: in force once the whole configuration has been found good. */
+  readonly logBuffers: Map<string, LogBuffering>;
   readonly zones: ZoneDirectory;
   readonly variables: VariableTable<Exchange>;
   /** Where errors go where the configuration says nothing: `-e`. */
@@ -49,7 +56,10 @@ export interface Workshop {
   fromPrefix(path: string): string;
   /** A path relative to the configuration file's folder (certificates, includes) made absolute. */
   fromConfig(path: string): string;
-  /** Addresses of a host name, by the system's resolver, asked in the master once for a configuration. */
+  /**
+   * Addresses of a host name, by the system's resolver, asked in the master once for a configuration. None: it has none.
+   * undefined: not known yet; the configuration will be built once more, so what depends on it is left out without a word.
+   */
   lookUp(host: string): readonly string[] | undefined;
   /** Notes a mistake found while building. */
   error(message: string, at: Position | undefined, mend?: string): void;
@@ -65,6 +75,7 @@ export interface SnapshotDraft {
 
 export interface HttpDraft {
   readonly workshop: Workshop;
+  /** By name in lower case. */
   readonly upstreams: Map<string, UpstreamDraft>;
   readonly servers: ServerDraft[];
   /** What modules keep for the whole of `http`, by a key of their own: log formats, for example. */

@@ -2,10 +2,16 @@
 // https://nginx.org/en/docs/ngx_core_module.html#events
 
 import { directives } from '../config/directive.ts';
-import { flag, integer, word } from '../config/values.ts';
+import type { Problems } from '../config/errors.ts';
+import { flag, integer, oneOf, saying, time, word } from '../config/values.ts';
+import type { CoreSettings } from '../snapshot.ts';
 import { nginxModule } from './module.ts';
 
 const tuned = { in: ['events'], effect: 'no effect' } as const;
+const DEFAULT_CONNECTIONS = 512;
+
+/** nginx's ways on the systems that it runs on; on Linux it knows the first alone. */
+const methods = ['epoll', '/dev/poll', 'eventport', 'kqueue', 'poll', 'select'] as const;
 
 export const events = nginxModule('events', {
   doc: 'https://nginx.org/en/docs/ngx_core_module.html#events',
@@ -13,21 +19,32 @@ export const events = nginxModule('events', {
     events: { in: ['main'], args: [], block: 'events', doc: 'How connections are processed.' },
     worker_connections: {
       in: ['events'],
-      args: [integer('number')],
-      default: '512',
+      args: [saying(integer('number'), (text) => `invalid number "${text}"`)],
+      default: `${DEFAULT_CONNECTIONS}`,
       doc: 'The most connections that a worker may have open at a time, clients and peers together.',
     },
-    use: { ...tuned, args: [word('method')], doc: 'Node waits for events in the one way that it has.' },
+    use: {
+      ...tuned,
+      args: [saying(oneOf('method', ...methods), (text) => `invalid event type "${text}"`)],
+      doc: 'Node waits for events in the one way that it has.',
+      differs: 'Ways of other systems than this one are accepted as well.',
+    },
     multi_accept: { ...tuned, args: [flag], doc: 'Node accepts as many connections as there are.' },
     accept_mutex: { ...tuned, args: [flag], doc: 'The kernel spreads connections over the workers.' },
-    accept_mutex_delay: { ...tuned, args: [word('time')], doc: 'See `accept_mutex`.' },
+    accept_mutex_delay: { ...tuned, args: [time('time')], doc: 'See `accept_mutex`.' },
     debug_connection: { ...tuned, args: [word('address')], many: true, doc: 'There is no debugging log.' },
     worker_aio_requests: { ...tuned, args: [integer('number')], doc: 'Files are read by the thread pool of Node.' },
   }),
   main(_, draft) {
-    draft.core.workerConnections = 512;
+    draft.core.workerConnections = DEFAULT_CONNECTIONS;
   },
   events(set, draft) {
     draft.core.workerConnections = set.worker_connections;
   },
 });
+
+/** A worker that could hold no connection besides its listening sockets would serve nobody. */
+export function checkConnections({ workerConnections }: CoreSettings, listeners: number, problems: Problems): void {
+  if (workerConnections > listeners) return;
+  problems.error(`${workerConnections} worker_connections are not enough for ${listeners} listening sockets`);
+}

@@ -1,40 +1,36 @@
 // The core of http: servers, names, listening, locations, files, error pages, and how long and how much a client may.
 // https://nginx.org/en/docs/http/ngx_http_core_module.html
 
-import { posix } from 'node:path';
 import { directives, type SetOf } from '../config/directive.ts';
-import { ConfigError } from '../config/errors.ts';
 import { byteString } from '../config/source.ts';
-import type { Template } from '../config/template.ts';
-import type { Block } from '../config/tree.ts';
 import {
+  bufferSize,
+  count,
   flag,
   integer,
-  mapped,
   offset,
   oneOf,
   optional,
   rest,
   seconds,
   size,
-  template,
   time,
   word,
 } from '../config/values.ts';
-import type { ErrorPage, Exchange, LocationSettings, ServerSettings } from '../exchange/exchange.ts';
-import { DEFAULT_TYPES } from '../serve/mime-types.ts';
-import type { LocationDraft, Mutable, ServerDraft, Workshop } from './draft.ts';
+import type { LocationSettings, ServerSettings } from '../exchange/exchange.ts';
+import type { Level, LocationDraft, Mutable, ServerDraft } from './draft.ts';
+import { compileErrorPages, errorPageKind } from './error-page.ts';
+import { filePlaces, placeKind } from './file-places.ts';
 import { listenKind, readListen } from './listen.ts';
 import { locationPatternKind } from './location-pattern.ts';
+import { mediaTypes } from './media-types.ts';
 import { nginxModule } from './module.ts';
-import { serverNameKind } from './server-name.ts';
+import { defineCaptures } from './named-captures.ts';
+import { firstName, serverNameKind } from './server-name.ts';
 
 const EVERYWHERE = ['http', 'server', 'location', 'if'] as const;
 const SETTINGS = ['http', 'server', 'location'] as const;
 const SERVERS = ['http', 'server'] as const;
-
-/** The part of `error_page` before the URI: statuses, and perhaps `=` or `=status`. */
-const errorPageKind = mapped(rest(template('part')), (parts) => readErrorPage(parts));
 
 const table = directives({
   http: { in: ['main'], args: [], block: 'http', doc: 'Everything about HTTP stands in this block.' },
@@ -68,23 +64,25 @@ const table = directives({
   },
   root: {
     in: EVERYWHERE,
-    args: [template('path')],
+    args: [placeKind],
     default: 'html',
-    doc: 'The folder of the files; the URI is put behind it.',
+    doc: 'The folder of the files; the URI is put behind it. Relative to the prefix.',
+    differs: 'A path with `..` that comes of a URI or a variable is refused with 403.',
   },
   alias: {
     in: ['location'],
-    args: [template('path')],
-    inherit: false,
-    doc: 'What replaces the matched part of the URI in the path of a file.',
+    args: [placeKind],
+    doc: 'What replaces the matched part of the URI in the path of a file; in a location with an expression the whole path, made of its captures.',
+    differs: 'A path with `..` that comes of a URI, such as `/i../x`, is refused with 403.',
   },
-  internal: {
-    in: ['location'],
+  internal: { in: ['location'], args: [], doc: 'Only internal redirects come here; a client gets 404.' },
+  types: {
+    in: SETTINGS,
     args: [],
-    inherit: false,
-    doc: 'Only internal redirects come here; a client gets 404.',
+    many: true,
+    block: 'raw',
+    doc: 'Media types by extension: `text/html html htm;`. Default: `text/html html; image/gif gif; image/jpeg jpg;`.',
   },
-  types: { in: SETTINGS, args: [], block: 'raw', doc: 'Media types by extension: `text/html html htm;`.' },
   default_type: {
     in: SETTINGS,
     args: [word('type')],
@@ -156,7 +154,7 @@ const table = directives({
   client_body_buffer_size: {
     in: SETTINGS,
     args: [size('size')],
-    default: '16k',
+    default: '8k',
     doc: 'So much of a body is gathered in memory before the upstream is asked (`proxy_request_buffering on`).',
   },
   client_header_buffer_size: {
@@ -167,7 +165,7 @@ const table = directives({
   },
   large_client_header_buffers: {
     in: SERVERS,
-    args: [integer('number', { min: 1 }), size('size')],
+    args: [count('number'), bufferSize('size')],
     default: '4 8k',
     doc: 'How many larger buffers a head may take. A request line that does not fit one gets 414, a header field 400.',
   },
@@ -236,40 +234,55 @@ export const httpCore = nginxModule('http_core', {
   directives: table,
   doc: 'https://nginx.org/en/docs/http/ngx_http_core_module.html',
   server(set, draft, level) {
-    for (const listen of set.listen) draft.listens.push(...readListen(listen, draft.workshop));
-    draft.names = set.server_name.flat();
-    for (const { pattern } of draft.names) if (pattern !== undefined) defineCaptures(draft.workshop, pattern);
+    const { workshop } = draft;
+    draft.names = set.server_name.length === 0 ? [NO_NAME] : set.server_name.flat();
+    for (const { pattern } of draft.names) if (pattern !== undefined) defineCaptures(workshop, pattern);
     Object.assign(draft.settings, serverSettings(set, draft));
-    if (level.has('listen')) return;
-    draft.listens.push(...readListen(undefined, draft.workshop));
+    checkHeaderBuffers(set, draft, level);
+    const written = level.stands('listen') ? set.listen : [undefined];
+    for (const listen of written) {
+      workshop.problems.attempt(() => draft.listens.push(...readListen(listen, workshop)));
+    }
   },
-  location(set, draft) {
-    Object.assign(draft.settings, locationSettings(set, draft));
-    if (draft.pattern?.regexp !== undefined) defineCaptures(draft.workshop, draft.pattern.regexp);
+  location(set, draft, level) {
+    const { settings, pattern, workshop } = draft;
+    Object.assign(settings, locationSettings(set, draft));
+    if (pattern?.regexp !== undefined) defineCaptures(workshop, pattern.regexp);
+    Object.assign(settings, filePlaces(set, draft, level));
   },
 });
 
+/** A server without `server_name` answers those who name nobody. */
+const NO_NAME = { text: '', pattern: undefined };
+
 function serverSettings(set: Set, draft: ServerDraft): Partial<Mutable<ServerSettings>> {
-  const first = draft.names[0];
-  const { number, size: bufferSize } = set.large_client_header_buffers;
+  const { number, size: bytes } = set.large_client_header_buffers;
   return {
-    name: first === undefined ? '' : first.pattern === undefined ? first.text.replace(/^\./, '') : `~${first.text}`,
+    name: firstName(draft.names),
     clientHeaderTimeout: set.client_header_timeout,
     clientHeaderBufferSize: set.client_header_buffer_size,
-    largeClientHeaderBuffers: { number, size: bufferSize },
+    largeClientHeaderBuffers: { number, size: bytes },
     ignoreInvalidHeaders: set.ignore_invalid_headers,
     underscoresInHeaders: set.underscores_in_headers,
     mergeSlashes: set.merge_slashes,
   };
 }
 
-function locationSettings(set: Set, draft: LocationDraft): Partial<Mutable<LocationSettings>> {
+/** nginx's `connection_pool_size` where nobody sets it; we have no such pool, but know what nginx says. */
+const CONNECTION_POOL_SIZE = 512;
+
+function checkHeaderBuffers(set: Set, { workshop }: ServerDraft, level: Level): void {
+  if (set.large_client_header_buffers.size >= CONNECTION_POOL_SIZE) return;
+  const limit = 'must be equal to or greater than "connection_pool_size"';
+  workshop.error(`the "large_client_header_buffers" size ${limit}`, level.at('large_client_header_buffers'));
+}
+
+function locationSettings(set: Set, { workshop }: LocationDraft): Partial<Mutable<LocationSettings>> {
   return {
-    ...placeOfFiles(set, draft),
     internal: set.internal ?? false,
-    types: typesOf(set.types?.block),
+    types: mediaTypes(set.types, workshop),
     defaultType: byteString(set.default_type),
-    errorPages: set.error_page.map((page) => compileErrorPage(page, draft.workshop)),
+    errorPages: compileErrorPages(set.error_page, workshop),
     recursiveErrorPages: set.recursive_error_pages,
     serverTokens: set.server_tokens,
     absoluteRedirect: set.absolute_redirect,
@@ -299,96 +312,4 @@ function timesAndSizes(set: Set): Partial<Mutable<LocationSettings>> {
     lingeringTimeout: set.lingering_timeout,
     resetTimedoutConnection: set.reset_timedout_connection,
   };
-}
-
-// Where files are.
-
-function placeOfFiles(set: Set, draft: LocationDraft): Partial<Mutable<LocationSettings>> {
-  const { workshop } = draft;
-  const root = absolutePath(set.root, workshop);
-  if (set.alias === undefined) return { documentRoot: root, filePath: (exchange, uri) => root(exchange) + uri };
-  const alias = absolutePath(set.alias, workshop);
-  const { pattern } = draft;
-  if (pattern?.kind === 'regex') return { documentRoot: alias, filePath: alias };
-  const skip = pattern === undefined ? 0 : byteString(pattern.text).length;
-  return { documentRoot: alias, filePath: (exchange, uri) => alias(exchange) + uri.slice(skip) };
-}
-
-/** A path of the configuration: relative to the prefix. With variables it is known only for each exchange. */
-function absolutePath(written: Template, workshop: Workshop): (exchange: Exchange) => string {
-  const text = workshop.text(written);
-  const { constant } = written;
-  if (constant !== undefined) {
-    // `..` in a path of the configuration is its author's; in what comes of a URI it is refused.
-    const fixed = byteString(posix.normalize(workshop.fromPrefix(constant)));
-    return () => fixed;
-  }
-  const prefix = byteString(workshop.fromPrefix(''));
-  return (exchange) => {
-    const value = text(exchange);
-    return value.startsWith('/') ? value : prefix + value;
-  };
-}
-
-/** One map for each block, however many locations inherit it. */
-const typeMaps = new WeakMap<Block, ReadonlyMap<string, string>>();
-
-function typesOf(block: Block | undefined): ReadonlyMap<string, string> {
-  if (block === undefined) return DEFAULT_TYPES;
-  const known = typeMaps.get(block);
-  if (known !== undefined) return known;
-  const types = new Map<string, string>();
-  for (const line of block.directives) {
-    for (const extension of line.args) types.set(byteString(extension.text).toLowerCase(), byteString(line.name));
-  }
-  typeMaps.set(block, types);
-  return types;
-}
-
-// Error pages.
-
-interface WrittenErrorPage {
-  readonly statuses: readonly number[];
-  readonly overwrite: number | undefined;
-  readonly target: Template;
-}
-
-function readErrorPage(parts: readonly Template[]): WrittenErrorPage {
-  const target = parts.at(-1) as Template;
-  const written = parts.slice(0, -1);
-  if (written.length === 0) throw new ConfigError('invalid number of arguments in "error_page" directive', target.at);
-  const equals = written.at(-1) as Template;
-  const changes = equals.text.startsWith('=');
-  if (changes && written.length === 1) throw new ConfigError(`invalid value "${equals.text}"`, equals.at);
-  const statuses = (changes ? written.slice(0, -1) : written).map(readErrorStatus);
-  return { statuses, overwrite: changes ? readOverwrite(equals) : undefined, target };
-}
-
-function readErrorStatus({ text, at }: Template): number {
-  if (!/^\d+$/.test(text)) throw new ConfigError(`invalid value "${text}"`, at);
-  const status = Number(text);
-  if (status === 499) throw new ConfigError(`value "${text}" must be between 300 and 599`, at);
-  if (status < 300 || status > 599) throw new ConfigError(`value "${text}" must be between 300 and 599`, at);
-  return status;
-}
-
-function readOverwrite({ text, at }: Template): number {
-  if (text === '=') return 0;
-  if (!/^=\d+$/.test(text)) throw new ConfigError(`invalid value "${text}"`, at);
-  return Number(text.slice(1));
-}
-
-function compileErrorPage(page: WrittenErrorPage, workshop: Workshop): ErrorPage {
-  return { statuses: page.statuses, overwrite: page.overwrite, target: workshop.text(page.target) };
-}
-
-/** The named groups of a regular expression are variables. */
-export function defineCaptures(workshop: Workshop, regexp: RegExp): void {
-  for (const name of groupNames(regexp)) {
-    workshop.variables.define(name, (exchange) => exchange.namedCaptures?.[name], { changeable: true });
-  }
-}
-
-function groupNames(regexp: RegExp): readonly string[] {
-  return Object.keys(new RegExp(`${regexp.source}|`, regexp.flags).exec('')?.groups ?? {});
 }

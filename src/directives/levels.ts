@@ -1,7 +1,7 @@
 // The sets of all modules for one block, each made when it is first asked for from that of the level above.
 
 import type { DirectiveTable, SetOf } from '../config/directive.ts';
-import { levelSet, placeOf } from '../config/inherit.ts';
+import { directivesOf, levelSet, placeOf } from '../config/inherit.ts';
 import type { Block, Position } from '../config/tree.ts';
 import type { Level } from './draft.ts';
 import type { Module } from './module.ts';
@@ -42,7 +42,9 @@ export class Levels {
     return {
       block: this.#block,
       has: (name: string): boolean => placeOf(set, name)?.own ?? false,
+      stands: (name: string): boolean => this.#block.directives.some((directive) => directive.name === name),
       at: (name: string): Position | undefined => placeOf(set, name)?.at,
+      places: (name: string): readonly Position[] => directivesOf(set, name).map(({ at }) => at),
     };
   }
 }

@@ -12,8 +12,8 @@ import type { Exchange, Text } from '../exchange/exchange.ts';
 import { keepCaptures } from '../route/captures.ts';
 import { compileServerNames } from '../route/server-names.ts';
 import type { Workshop } from './draft.ts';
-import { defineCaptures } from './http-core.ts';
 import { nginxModule } from './module.ts';
+import { defineCaptures } from './named-captures.ts';
 
 const table = directives({
   map: {

@@ -247,16 +247,13 @@ const table = directives({
 
 type Set = SetOf<typeof table>;
 
-/** What `$proxy_host` and `$proxy_port` say: noted by the proxy before anything asks. */
-const TARGET = Symbol('proxy target');
-
 export const proxy = nginxModule('http_proxy', {
   nginx: 'default',
   doc: 'https://nginx.org/en/docs/http/ngx_http_proxy_module.html',
   directives: table,
   variables: {
-    proxy_host: (exchange) => exchange.note<ProxyTarget>(TARGET)?.host,
-    proxy_port: (exchange) => exchange.note<ProxyTarget>(TARGET)?.port,
+    proxy_host: (exchange) => exchange.proxied?.host,
+    proxy_port: (exchange) => exchange.proxied?.port,
     proxy_add_x_forwarded_for: (exchange) => {
       const said = exchange.head.headers.getJoined('x-forwarded-for');
       return said === undefined ? exchange.link.clientAddress : `${said}, ${exchange.link.clientAddress}`;
@@ -280,7 +277,6 @@ function proxySettings(set: Set, url: Template, draft: LocationDraft): ProxySett
   return {
     scheme: scheme === 'https' ? 'https' : 'http',
     target,
-    targetNote: TARGET,
     replacedLength: replacedLength(draft),
     httpVersion: set.proxy_http_version === '1.0' ? 10 : 11,
     setHeaders,

@@ -3,13 +3,33 @@
 
 import type { Context, DirectiveSpec } from '../config/directive.ts';
 import { directives } from '../config/directive.ts';
-import { any, flag, integer, path, rest, size, time, word } from '../config/values.ts';
+import { ConfigError } from '../config/errors.ts';
+import { parseNumber, parseSize, parseTime } from '../config/quantities.ts';
+import {
+  argument,
+  bufferSize,
+  count,
+  flag,
+  integer,
+  mapped,
+  offset,
+  oneOf,
+  optional,
+  path,
+  rest,
+  saying,
+  seconds,
+  size,
+  time,
+  word,
+} from '../config/values.ts';
 import { nginxModule } from './module.ts';
 
 const MAIN: readonly Context[] = ['main'];
 const HTTP: readonly Context[] = ['http'];
 const SERVERS: readonly Context[] = ['http', 'server'];
 const SETTINGS: readonly Context[] = ['http', 'server', 'location'];
+const EVERYWHERE: readonly Context[] = ['http', 'server', 'location', 'if'];
 
 function without<const A extends DirectiveSpec['args']>(contexts: readonly Context[], args: A, doc: string) {
   return { in: contexts, args, doc, effect: 'no effect' } as const;
@@ -17,8 +37,89 @@ function without<const A extends DirectiveSpec['args']>(contexts: readonly Conte
 
 const TABLES = 'Tables grow as they need.';
 const FILES = 'There are no temporary files.';
-const words = [rest(word('value'))] as const;
-const folder = [path('path'), any(integer('level'))] as const;
+const OPENED = 'Files are opened when they are asked for.';
+const POOL = 'Files are read by the thread pool of Node.';
+const CACHE = 'Files are read through the cache of the system.';
+const MEMORY = 'V8 has the memory.';
+const BROWSER = 'No browser that is still in use needs it.';
+
+const invalidValue = (_: string, directive: string): string => `"${directive}" directive invalid value`;
+
+/** How many characters of a temporary file's name are a folder of its own. */
+const folderLevel = <const Name extends string>(name: Name) =>
+  optional(saying(integer(name, { min: 1, max: 3 }), invalidValue));
+const temporaryFolder = [path('path'), folderLevel('level1'), folderLevel('level2'), folderLevel('level3')] as const;
+
+/** The smallest pool that holds what nginx puts at its beginning, and what it aligns to. */
+const SMALLEST_POOL = 112;
+const POOL_ALIGNMENT = 16;
+
+const poolSize = mapped(size('size'), (value) => {
+  if (value < SMALLEST_POOL) throw new ConfigError(`the pool size must be no less than ${SMALLEST_POOL}`);
+  if (value % POOL_ALIGNMENT !== 0) throw new ConfigError(`the pool size must be a multiple of ${POOL_ALIGNMENT}`);
+  return value;
+});
+
+/** `name=value` where `isValue` takes the value. */
+type Parameters = Readonly<Record<string, (value: string) => boolean>>;
+
+function isParameter(text: string, known: Parameters): boolean {
+  const equals = text.indexOf('=');
+  const name = text.slice(0, Math.max(0, equals));
+  return Object.hasOwn(known, name) && (known[name] as Parameters[string])(text.slice(equals + 1));
+}
+
+const isNumber = (text: string): boolean => parseNumber(text) !== undefined;
+const isPositive = (text: string): boolean => (parseNumber(text) ?? 0) > 0;
+const isTime = (text: string): boolean => parseTime(text, 's') !== undefined;
+
+/** What nginx keeps of files that are open: `off`, or `max=` with other parameters. */
+function fileCache(directive: string, known: Parameters) {
+  const parameter = argument('parameter', 'off | max=number [name=value ...]', (text) => {
+    if (text === 'off' || isParameter(text, known)) return text;
+    throw new ConfigError(`invalid "${directive}" parameter "${text}"`);
+  });
+  return mapped(rest(parameter), (given) => {
+    if (given.some((one) => one === 'off' || one.startsWith('max='))) return given;
+    throw new ConfigError(`"${directive}" must have the "max" parameter`);
+  });
+}
+
+const threads = mapped(
+  rest(
+    argument('parameter', 'threads=number [max_queue=number]', (text) => {
+      const [, name, value = ''] = /^(threads|max_queue)=(.*)$/.exec(text) ?? [];
+      if (name === undefined) throw new ConfigError(`invalid parameter "${text}"`);
+      if (!isNumber(value) || text === 'threads=0') throw new ConfigError(`invalid ${name} value "${text}"`);
+      return name;
+    }),
+  ),
+  (names) => {
+    if (!names.includes('threads')) throw new ConfigError('"thread_pool" must have "threads" parameter');
+    return names;
+  },
+);
+
+const affinityMask = argument('mask', 'auto [mask] | mask ...', (text) => {
+  const [wrong] = text === 'auto' ? [] : (/[^01 ]/.exec(text) ?? []);
+  if (wrong !== undefined) throw new ConfigError(`invalid character "${wrong}" in "worker_cpu_affinity"`);
+  return text;
+});
+
+const signedNumber = argument('number', 'number', (text, _, directive) => {
+  if (!isNumber(text.replace(/^-/, ''))) throw new ConfigError(`"${directive}" directive invalid number`);
+  return Number(text);
+});
+
+const aioKind = argument('how', 'on | off | threads[=pool]', (text, _, directive) => {
+  if (text === 'on' || text === 'off' || /^threads(=.*)?$/.test(text)) return text;
+  throw new ConfigError(invalidValue(text, directive));
+});
+
+const directioKind = argument('size', 'size | off', (text, _, directive) => {
+  if (text === 'off' || parseSize(text, 'kmg') !== undefined) return text;
+  throw new ConfigError(invalidValue(text, directive));
+});
 
 export const tuning = nginxModule('tuning', {
   doc: 'Directives that only tune what nginx has inside.',
@@ -30,68 +131,61 @@ export const tuning = nginxModule('tuning', {
       effect: 'notice',
       doc: 'There are no modules to load: what sockgate has is built in, what it has not says so where it is used.',
     },
-    worker_cpu_affinity: without(MAIN, words, 'Threads are placed by the kernel.'),
-    worker_priority: without(MAIN, [word('number')], 'Use nice(1).'),
-    worker_rlimit_core: without(MAIN, [size('size')], 'Use ulimit.'),
+    worker_cpu_affinity: without(MAIN, [rest(affinityMask)], 'Threads are placed by the kernel.'),
+    worker_priority: without(MAIN, [signedNumber], 'Use nice(1).'),
+    worker_rlimit_core: without(MAIN, [offset('size')], 'Use ulimit.'),
     working_directory: without(MAIN, [path('directory')], 'No core files are written.'),
-    debug_points: without(MAIN, [word('action')], 'There are none.'),
+    debug_points: without(MAIN, [oneOf('action', 'stop', 'abort')], 'There are none.'),
     pcre_jit: without(MAIN, [flag], 'V8 compiles regular expressions by itself.'),
-    thread_pool: { ...without(MAIN, words, 'Files are read by the thread pool of Node.'), many: true },
+    thread_pool: { ...without(MAIN, [word('name'), threads], POOL), many: true },
     timer_resolution: without(MAIN, [time('interval')], 'Time is read when it is needed.'),
     lock_file: without(MAIN, [path('file')], 'Nothing needs it.'),
     ssl_engine: without(MAIN, [word('device')], 'OpenSSL is that of Node.'),
+    ssl_object_cache_inheritable: without(MAIN, [flag], 'Certificates are read anew at each reload.'),
     env: {
       ...without(MAIN, [word('variable')], 'Nothing is taken from the environment, and nothing from it is hidden.'),
       many: true,
     },
-    sendfile: without(SETTINGS, [flag], 'Files are read in pieces.'),
+    sendfile: without(EVERYWHERE, [flag], 'Files are read in pieces.'),
     sendfile_max_chunk: without(SETTINGS, [size('size')], 'Files are read in pieces of 64 KB.'),
     tcp_nopush: without(SETTINGS, [flag], 'A head and the beginning of its body leave together.'),
-    aio: without(SETTINGS, [word('how')], 'Files are read by the thread pool of Node.'),
+    aio: without(SETTINGS, [aioKind], POOL),
     aio_write: without(SETTINGS, [flag], FILES),
-    directio: without(SETTINGS, [word('size')], 'Files are read through the cache of the system.'),
-    directio_alignment: without(SETTINGS, [size('size')], 'Files are read through the cache of the system.'),
-    output_buffers: without(SETTINGS, [integer('number'), size('size')], 'Files are read in pieces of 64 KB.'),
+    directio: without(SETTINGS, [directioKind], CACHE),
+    directio_alignment: without(SETTINGS, [offset('size')], CACHE),
+    output_buffers: without(SETTINGS, [count('number'), bufferSize('size')], 'Files are read in pieces of 64 KB.'),
     postpone_output: without(SETTINGS, [size('size')], 'What belongs together leaves together.'),
     read_ahead: without(SETTINGS, [size('size')], 'The kernel reads ahead.'),
-    open_file_cache: without(SETTINGS, words, 'Files are opened when they are asked for.'),
-    open_file_cache_errors: without(SETTINGS, [flag], 'Files are opened when they are asked for.'),
-    open_file_cache_min_uses: without(SETTINGS, [integer('number')], 'Files are opened when they are asked for.'),
-    open_file_cache_valid: without(SETTINGS, [time('time')], 'Files are opened when they are asked for.'),
+    open_file_cache: without(SETTINGS, [fileCache('open_file_cache', { max: isPositive, inactive: isTime })], OPENED),
+    open_file_cache_errors: without(SETTINGS, [flag], OPENED),
+    open_file_cache_events: without(SETTINGS, [flag], OPENED),
+    open_file_cache_min_uses: without(SETTINGS, [integer('number')], OPENED),
+    open_file_cache_valid: without(SETTINGS, [seconds('time')], OPENED),
     types_hash_max_size: without(SETTINGS, [integer('size')], TABLES),
     types_hash_bucket_size: without(SETTINGS, [integer('size')], TABLES),
     server_names_hash_max_size: without(HTTP, [integer('size')], TABLES),
     server_names_hash_bucket_size: without(HTTP, [integer('size')], TABLES),
     variables_hash_max_size: without(HTTP, [integer('size')], TABLES),
     variables_hash_bucket_size: without(HTTP, [integer('size')], TABLES),
-    connection_pool_size: without(SERVERS, [size('size')], 'V8 has the memory.'),
-    request_pool_size: without(SERVERS, [size('size')], 'V8 has the memory.'),
+    connection_pool_size: without(SERVERS, [poolSize], MEMORY),
+    request_pool_size: without(SERVERS, [poolSize], MEMORY),
     client_body_in_single_buffer: without(SETTINGS, [flag], 'There are no request buffers of that kind.'),
-    client_body_in_file_only: without(SETTINGS, [word('how')], FILES),
-    client_body_temp_path: without(SETTINGS, folder, FILES),
-    fastcgi_temp_path: without(SETTINGS, folder, FILES),
-    uwsgi_temp_path: without(SETTINGS, folder, FILES),
-    scgi_temp_path: without(SETTINGS, folder, FILES),
+    client_body_in_file_only: without(SETTINGS, [oneOf('how', 'off', 'on', 'clean')], FILES),
+    client_body_temp_path: without(SETTINGS, temporaryFolder, FILES),
+    fastcgi_temp_path: without(SETTINGS, temporaryFolder, FILES),
+    uwsgi_temp_path: without(SETTINGS, temporaryFolder, FILES),
+    scgi_temp_path: without(SETTINGS, temporaryFolder, FILES),
     subrequest_output_buffer_size: without(SETTINGS, [size('size')], 'There are no subrequests.'),
-    msie_padding: without(SETTINGS, [flag], 'No browser that is still in use needs it.'),
-    msie_refresh: without(SETTINGS, [flag], 'No browser that is still in use needs it.'),
+    log_subrequest: without(SETTINGS, [flag], 'There are no subrequests.'),
+    keepalive_disable: without(SETTINGS, [rest(oneOf('browser', 'none', 'msie6', 'safari'))], BROWSER),
+    msie_padding: without(SETTINGS, [flag], BROWSER),
+    msie_refresh: without(SETTINGS, [flag], BROWSER),
     send_lowat: without(SETTINGS, [size('size')], 'It has no effect on Linux.'),
-    http2: {
-      in: SERVERS,
-      args: [flag],
-      default: 'off',
-      doc: 'Is understood, with a warning: ALPN offers http/1.1 only, for now.',
-    },
   }),
   main(set, draft, level) {
-    for (const file of set.load_module) {
-      draft.workshop.problems.notice(
-        `"load_module ${file}" has nothing to load: modules are built in`,
-        level.at('load_module'),
-      );
-    }
-  },
-  server(set, draft, level) {
-    if (set.http2) draft.workshop.warn('"http2 on" has no effect yet: ALPN offers http/1.1 only', level.at('http2'));
+    set.load_module.forEach((file, index) => {
+      const message = `"load_module ${file}" has nothing to load: modules are built in`;
+      draft.workshop.problems.notice(message, level.places('load_module')[index]);
+    });
   },
 });

@@ -6,7 +6,7 @@ import { chunkHead, LAST_CHUNK, lastChunk, writeResponseHead } from '../http1/he
 import { Headers } from '../http1/headers.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
-import { type AnswerFraming, answerHeadText } from './answer-head.ts';
+import { type AnswerFraming, answerHeadText, UnsafeAnswerError } from './answer-head.ts';
 import type { ClientLink, ClientWatcher } from './client-link.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -116,6 +116,8 @@ export class Exchange {
   /** Whoever is answering, and wants to hear of the client. */
   watcher: ClientWatcher | undefined = undefined;
   upstreams: UpstreamTrace[] | undefined = undefined;
+  /** Where proxy_pass sends it: `$proxy_host` and `$proxy_port`. */
+  proxied: { readonly host: string; readonly port: string } | undefined = undefined;
   /** The head and the trailer of the peer's last answer. */
   upstreamHead: ResponseHead | undefined = undefined;
   upstreamTrailers: Headers | undefined = undefined;
@@ -123,6 +125,8 @@ export class Exchange {
   /** The count of what uses the snapshot that this exchange began under, while it does. */
   use: SnapshotUse | undefined = undefined;
   #gathering = false;
+  /** The head could not be sent as it was meant: what follows of that answer is not sent either. */
+  #muted = false;
   /** What modules remember for the length of the exchange, by a key of their own. */
   #notes: Map<symbol, unknown> | undefined = undefined;
   /** Values of cacheable variables, by slot; see config/template.ts. */
@@ -167,6 +171,14 @@ export class Exchange {
     errorLog.write(level, parts.join(', '), this.link.id);
   }
 
+  /** It has become a tunnel, which may last for days: keeps only what its line in the log may need. */
+  slim(): void {
+    this.watcher = undefined;
+    this.head.headers.trim();
+    this.answer.trim();
+    this.upstreamHead?.headers.trim();
+  }
+
   resume(verdict: Verdict): void {
     this.pipeline.resume(this, verdict);
   }
@@ -191,7 +203,7 @@ export class Exchange {
     this.link.settleKeepAlive();
     this.headSent = true;
     if (this.head.version === 9) return;
-    const text = answerHeadText(this, this.location, this.link.keepAlive);
+    const text = this.#headText();
     this.bytesSent += text.length;
     this.link.channel.writeLatin1(text);
   }
@@ -226,7 +238,7 @@ export class Exchange {
   /** Sends bytes of the body. @returns false: wait for `watcher.clientDrain` before reading on. */
   send(bytes: Uint8Array, start: number, end: number): boolean {
     const length = end - start;
-    if (length === 0 || this.bodiless) return true;
+    if (length === 0 || this.bodiless || this.#muted) return true;
     this.bodyBytesSent += length;
     const left = this.framing === 'chunked' ? this.#sendChunk(bytes, start, end) : this.#sendPlain(bytes, start, end);
     if (!left) this.link.sendIsBlocked();
@@ -272,6 +284,28 @@ export class Exchange {
     this.release();
     this.link.keepAlive = false;
     this.link.abort();
+  }
+
+  #headText(): string {
+    try {
+      return answerHeadText(this, this.location, this.link.keepAlive);
+    } catch (error) {
+      if (!(error instanceof UnsafeAnswerError)) throw error;
+      this.log('error', error.message);
+      this.#becomeInternalError();
+      return answerHeadText(this, this.location, this.link.keepAlive);
+    }
+  }
+
+  /** An empty 500 instead of a head that could be read as more than one. */
+  #becomeInternalError(): void {
+    this.#muted = true;
+    this.answer.clear();
+    this.trailers = undefined;
+    this.status = 500;
+    this.reason = '';
+    this.contentLength = 0;
+    this.framing = 'length';
   }
 
   #chooseFraming(): AnswerFraming {

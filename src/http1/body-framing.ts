@@ -256,7 +256,7 @@ export class BodyDecoder {
   #moreTrailers(held: HeldBytes, bytes: Buffer, at: number, end: number): number {
     const before = held.length;
     held.append(bytes, at, end);
-    if (!held.hasLineEnd(before) && held.length < MOST_TRAILER_BYTES) return end;
+    if (!held.hasNews(before) && held.length < MOST_TRAILER_BYTES) return end;
     const from = (this.#fields as FieldLines).lineStart;
     const next = this.#readTrailers(held.bytes, 0, from, held.length);
     if (next < 0) return next === NEED_MORE ? end : REFUSED;

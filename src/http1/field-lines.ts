@@ -7,10 +7,9 @@ import { fieldName, KEEP, SPACED } from './field-names.ts';
 import type { HeadRoom } from './head-room.ts';
 import { Headers } from './headers.ts';
 import { latin1 } from './latin1.ts';
+import { afterFault, afterLine } from './line-end.ts';
 
 const TAB = 9;
-const LF = 10;
-const CR = 13;
 const SPACE = 32;
 const COLON = 58;
 
@@ -72,7 +71,8 @@ export class FieldLines {
     for (;;) {
       const lineEnd = nextControl(bytes, words, line, end);
       const next = afterLine(bytes, lineEnd, end, rules.bareLf);
-      if (next < 0) return this.#stop(next, base, line, lineEnd, end, room);
+      if (next === NEED_MORE) return this.#wait(line - base, end - base, line, room);
+      if (next === REFUSED) return this.#stop(line - base, afterFault(bytes, lineEnd) - base, line, lineEnd, room);
       if (next - base > room.end && !room.takes(line - base, next - base))
         return this.#refuse(TOO_LARGE, line - base, line);
       if (lineEnd === line) return next;
@@ -135,7 +135,7 @@ export class FieldLines {
     let colon = start;
     while (colon < end && bytes[colon] !== COLON) colon++;
     if (colon > start && colon < end) return fieldName(bytes, start, colon);
-    this.#refuseLine(base, start, colon);
+    this.#refuseLine(base, start, firstBlank(bytes, start, colon));
     return undefined;
   }
 
@@ -154,12 +154,15 @@ export class FieldLines {
     return true;
   }
 
-  #stop(why: number, base: number, line: number, bad: number, end: number, room: HeadRoom): number {
-    const start = line - base;
+  /** The line that begins at `start` is here up to `upTo`, both counted from the base. */
+  #wait(start: number, upTo: number, line: number, room: HeadRoom): number {
     this.lineStart = start;
-    if (why === NEED_MORE) return room.takesMore(start, end - base) ? NEED_MORE : this.#refuse(TOO_LARGE, start, line);
-    // A byte beyond the room would never have been looked at, had it come later.
-    return this.#refuse(room.takes(start, bad + 1 - base) ? INVALID_LINE : TOO_LARGE, start, bad);
+    return room.takesMore(start, upTo) ? NEED_MORE : this.#refuse(TOO_LARGE, start, line);
+  }
+
+  /** A byte beyond the room would never have been looked at, had it come later. */
+  #stop(start: number, upTo: number, line: number, bad: number, room: HeadRoom): number {
+    return room.takes(start, upTo) ? this.#refuse(INVALID_LINE, start, bad) : this.#refuse(TOO_LARGE, start, line);
   }
 
   #refuseLine(base: number, start: number, bad: number, fault: number = INVALID_LINE): false {
@@ -186,13 +189,11 @@ function isNamed(name: FieldName, bytes: Uint8Array, start: number, end: number)
   return true;
 }
 
-/** The index after the line whose content ends at `at`, NEED_MORE, or REFUSED when there is no end of line. */
-function afterLine(bytes: Uint8Array, at: number, end: number, bareLf: boolean): number {
-  if (at === end) return NEED_MORE;
-  if (bytes[at] === LF) return bareLf ? at + 1 : REFUSED;
-  if (bytes[at] !== CR) return REFUSED;
-  if (at + 1 === end) return NEED_MORE;
-  return bytes[at + 1] === LF ? at + 2 : REFUSED;
+/** The index of the first space or tab in `[start, end)`, or `end`. */
+function firstBlank(bytes: Uint8Array, start: number, end: number): number {
+  let i = start;
+  while (i < end && bytes[i] !== SPACE && bytes[i] !== TAB) i++;
+  return i;
 }
 
 function skipBlanks(bytes: Uint8Array, at: number, end: number, tab: number): number {

@@ -118,6 +118,11 @@ export class Headers {
     this.#removeFrom(lowerName, 0);
   }
 
+  /** Gives back the room that the array has for more fields: for heads that are kept for as long as a tunnel lasts. */
+  trim(): void {
+    this.#slots = this.#slots.slice();
+  }
+
   clear(): void {
     this.#slots = [];
   }

@@ -1,7 +1,8 @@
 // The beginning of a head that came in pieces: kept until the rest is here, and not a byte longer than it may be.
 
+import { nextControl, wordsOf } from './control-bytes.ts';
+
 const SMALLEST = 1024;
-const LF = 10;
 
 /** A buffer that grows by doubling up to its bound. It exists only while a head is incomplete. */
 export class HeldBytes {
@@ -30,13 +31,14 @@ export class HeldBytes {
     this.#length += taken;
   }
 
-  /** Whether a line ends at or after `from`. */
-  hasLineEnd(from: number): boolean {
-    const bytes = this.#bytes;
-    for (let i = from; i < this.#length; i++) {
-      if (bytes[i] === LF) return true;
-    }
-    return false;
+  /**
+   * Whether something may be known now that was not when only `before` bytes were here: a line ends, or cannot end well. As
+   * long as not, there is no need to read again what was read, so a line that trickles in is not read over and over.
+   */
+  hasNews(before: number): boolean {
+    // The last byte from before may be a CR that was waiting for its LF.
+    const from = Math.max(0, before - 1);
+    return nextControl(this.#bytes, wordsOf(this.#bytes), from, this.#length) < this.#length;
   }
 
   #reserve(length: number): void {

@@ -193,8 +193,7 @@ export class RequestHeadParser {
     const scan = this.#scan as RequestScan;
     const before = held.length;
     held.append(bytes, start, end);
-    // Nothing new can be known before a line ends, or the room does: so a line that trickles in is not read over and over.
-    if (!held.hasLineEnd(before) && held.length < scan.room.end) return NEED_MORE;
+    if (scan.line.methodEnd > 0 && !held.hasNews(before) && held.length < scan.room.end) return NEED_MORE;
     const next = this.#read(scan, held.bytes, 0, scan.hasLine ? scan.fields.lineStart : 0, held.length);
     if (next === NEED_MORE) return NEED_MORE;
     this.#release();
@@ -337,7 +336,10 @@ export class RequestHeadParser {
     const fields = scan.fields;
     if (fields.fault === TOO_MANY) this.#refuse(494, 'client sent too many header lines');
     else if (fields.fault === TOO_LARGE) {
-      this.#refuse(494, `client sent too long header line: ${fields.describeLongLine(bytes, base, end)}`);
+      this.#refuse(
+        494,
+        `client sent too long header line: ${fields.describeLongLine(bytes, base, Math.min(end, base + scan.room.end))}`,
+      );
     } else this.#refuse(400, `client sent invalid header line: ${fields.describeBadLine(bytes, base)}`);
     return REFUSED;
   }

@@ -3,9 +3,8 @@
 import { nextControl, wordsOf } from './control-bytes.ts';
 import { NEED_MORE, REFUSED } from './feed-result.ts';
 import type { HeadRoom } from './head-room.ts';
+import { afterFault, afterLine } from './line-end.ts';
 
-const LF = 10;
-const CR = 13;
 const SPACE = 32;
 const SLASH = 47;
 const COLON = 58;
@@ -26,6 +25,7 @@ const TOO_LONG = 'client sent too long URI';
 
 /** All positions count from the beginning of the line. */
 export class RequestLine {
+  /** 0 as long as the method is not complete. */
   methodEnd = 0;
   form = ORIGIN_FORM;
   authorityStart = 0;
@@ -39,6 +39,8 @@ export class RequestLine {
   length = 0;
   status = 0;
   reason = '';
+  /** How much of the method has been read: garbage is refused at its first byte, without waiting for the end of a line. */
+  #methodRead = 0;
 
   reset(): void {
     this.methodEnd = 0;
@@ -51,6 +53,7 @@ export class RequestLine {
     this.length = 0;
     this.status = 0;
     this.reason = '';
+    this.#methodRead = 0;
   }
 
   /**
@@ -61,17 +64,19 @@ export class RequestLine {
     const methodEnd = this.#method(bytes, start, end);
     if (methodEnd < 0) return methodEnd === NEED_MORE ? this.#wait(start, end, room) : REFUSED;
     const lineEnd = nextControl(bytes, wordsOf(bytes), methodEnd, end);
-    const next = afterLine(bytes, lineEnd, end);
+    const next = afterLine(bytes, lineEnd, end, true);
     if (next === NEED_MORE) return this.#wait(start, end, room);
-    if (!room.takes(0, Math.max(next, lineEnd + 1) - start)) return this.#refuse(414, TOO_LONG);
-    if (next < 0) return this.#refuse(400, INVALID_REQUEST);
+    const seen = next === REFUSED ? afterFault(bytes, lineEnd) : next;
+    if (!room.takes(0, seen - start)) return this.#refuse(414, TOO_LONG);
+    if (next === REFUSED) return this.#refuse(400, INVALID_REQUEST);
     this.length = lineEnd - start;
     return this.#afterMethod(bytes, start, methodEnd, lineEnd) ? next : REFUSED;
   }
 
   #method(bytes: Uint8Array, start: number, end: number): number {
-    let i = start;
+    let i = start + this.#methodRead;
     while (i < end && isMethodByte(bytes[i] as number)) i++;
+    this.#methodRead = i - start;
     if (i === end) return NEED_MORE;
     if (i === start || bytes[i] !== SPACE) return this.#refuse(400, INVALID_METHOD);
     this.methodEnd = i - start;
@@ -175,15 +180,6 @@ function isMethodByte(byte: number): boolean {
 
 function isAuthorityByte(byte: number): boolean {
   return byte > SPACE && byte !== SLASH && byte !== QUESTION_MARK;
-}
-
-/** The index after the line whose content ends at `at`, NEED_MORE, or REFUSED when there is no end of line. */
-function afterLine(bytes: Uint8Array, at: number, end: number): number {
-  if (at === end) return NEED_MORE;
-  if (bytes[at] === LF) return at + 1;
-  if (bytes[at] !== CR) return REFUSED;
-  if (at + 1 === end) return NEED_MORE;
-  return bytes[at + 1] === LF ? at + 2 : REFUSED;
 }
 
 function skipSpaces(bytes: Uint8Array, at: number, end: number): number {

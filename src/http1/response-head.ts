@@ -19,7 +19,7 @@ import { HeadRoom } from './head-room.ts';
 import { Headers } from './headers.ts';
 import { HeldBytes } from './held-bytes.ts';
 import { latin1 } from './latin1.ts';
-import { StatusLine } from './status-line.ts';
+import { StatusLine, VERSION_LENGTH } from './status-line.ts';
 
 export { NEED_MORE, REFUSED } from './feed-result.ts';
 
@@ -115,8 +115,7 @@ export class ResponseHeadParser {
     const scan = this.#scan as ResponseScan;
     const before = held.length;
     held.append(bytes, start, end);
-    // Nothing new can be known before a line ends, or the room does: so a line that trickles in is not read over and over.
-    if (!held.hasLineEnd(before) && held.length < scan.room.end) return NEED_MORE;
+    if (before >= VERSION_LENGTH && !held.hasNews(before) && held.length < scan.room.end) return NEED_MORE;
     const next = this.#read(scan, held.bytes, 0, scan.hasLine ? scan.fields.lineStart : 0, held.length);
     if (next === NEED_MORE) return NEED_MORE;
     this.#release();

@@ -9,6 +9,8 @@ const CR = 13;
 const SPACE = 32;
 const DELETE = 127;
 const HTTP_1 = Buffer.from('HTTP/1.');
+/** So many bytes are looked at as they come; the rest of the line when it is complete. */
+export const VERSION_LENGTH = HTTP_1.length;
 
 /** nginx's words; nginx then takes the bytes for an HTTP/0.9 body, which would let any protocol through as a page. */
 const NOT_HTTP = 'upstream sent no valid HTTP/1.0 header';

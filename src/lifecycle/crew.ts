@@ -41,6 +41,7 @@ export class Crew {
   readonly #waiting: (() => void)[] = [];
   #current: Configuration | undefined = undefined;
   #wanted = 0;
+  #committing: Promise<unknown> = Promise.resolve();
   #closing = false;
 
   constructor(options: CrewOptions) {
@@ -68,7 +69,8 @@ export class Crew {
     this.#current = configuration;
     this.#wanted = count;
     this.#say('notice', 'start worker processes');
-    await Promise.all(members.map((member) => this.#commitOrSay(member, configuration)));
+    this.#committing = Promise.all(members.map((member) => this.#commitOrSay(member, configuration)));
+    await this.#committing;
     for (const member of this.#members) if (member.handle.index >= count) this.#sendHome(member, shutdownTimeout);
     if (old !== undefined) this.#checkGone(old);
     await this.#bringOthersUpToDate();
@@ -165,7 +167,7 @@ export class Crew {
   async #commit(member: Member, configuration: Configuration): Promise<void> {
     const users = this.#users.get(configuration) ?? new Set();
     this.#users.set(configuration, users.add(member.handle));
-    await member.handle.commit(() => this.#retired(member.handle, configuration));
+    await member.handle.commit(() => void this.#retired(member.handle, configuration));
   }
 
   async #commitOrSay(member: Member, configuration: Configuration): Promise<void> {
@@ -179,12 +181,17 @@ export class Crew {
     }
   }
 
-  /** nginx would now have one process less; the line is what programs wait for that want to know when a reload is over. */
-  #retired(handle: WorkerHandle, configuration: Configuration): void {
+  /**
+   * nginx would now have one process less; the line is what programs wait for that want to know when a reload is over, so it comes
+   * after all workers have the new configuration.
+   */
+  async #retired(handle: WorkerHandle, configuration: Configuration): Promise<void> {
+    await this.#committing;
     if (!this.#users.get(configuration)?.delete(handle)) return;
-    const ended = `worker process ${handle.thread} exited with code 0`;
-    if (configuration !== this.#current)
-      this.#say('notice', `${ended}: its old configuration has gone, it goes on with the new one`);
+    this.#say(
+      'notice',
+      `worker process ${handle.thread} exited with code 0: its old configuration has gone, it goes on with the new one`,
+    );
     this.#checkGone(configuration);
   }
 

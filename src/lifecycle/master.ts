@@ -12,7 +12,6 @@ import type { ZoneDirectory } from '../zones/zone-directory.ts';
 import { checkAddresses } from './bind-check.ts';
 import type { Configuration, Configurations, Draft } from './configuration.ts';
 import { Crew } from './crew.ts';
-import { watchDescriptors } from './descriptor-watch.ts';
 import type { Engine } from './engine.ts';
 import { Faults } from './faults.ts';
 import { fileLimit, setFileLimit } from './file-limit.ts';
@@ -106,7 +105,6 @@ export class Master {
     this.#try(() => this.#keepPidFile(snapshot.core.pidFile));
     this.#log = snapshot.errorLog;
     this.#state = 'running';
-    watchDescriptors(() => this.#log);
   }
 
   /** Does a step of the start; says what goes wrong with it. */

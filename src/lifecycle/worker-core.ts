@@ -26,6 +26,7 @@ export class WorkerCore {
   readonly #sockets: ListeningSockets;
   #current: Snapshot | undefined = undefined;
   #prepared: Snapshot | undefined = undefined;
+  #opening: Promise<void> = Promise.resolve();
 
   constructor(options: WorkerCoreOptions) {
     this.#options = options;
@@ -69,15 +70,16 @@ export class WorkerCore {
     this.#current = snapshot;
     this.#sockets.workerConnections = snapshot.core.workerConnections;
     before?.errorLog.write('notice', 'gracefully shutting down');
-    this.#gateway.apply(snapshot, () => {
-      this.#sayLeaving(snapshot.errorLog);
-      retired();
-    });
-    try {
-      await this.#sockets.open(snapshot.listeners);
-    } finally {
-      this.#sockets.closeOthers(snapshot.listeners);
-    }
+    this.#gateway.apply(snapshot, () => void this.#retire(snapshot, retired));
+    this.#opening = this.#sockets.open(snapshot.listeners);
+    await this.#opening.finally(() => this.#sockets.closeOthers(snapshot.listeners));
+  }
+
+  /** Who waits for the old configuration to go expects the new one to be there. */
+  async #retire(snapshot: Snapshot, retired: () => void): Promise<void> {
+    await this.#opening.catch(() => {});
+    this.#sayLeaving(snapshot.errorLog);
+    retired();
   }
 
   /** No new connections; what runs is finished. @param timeout `worker_shutdown_timeout`: ms, 0 waits as long as it takes */

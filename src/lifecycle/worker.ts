@@ -112,6 +112,8 @@ class WorkerThread {
   }
 
   #say(message: FromWorker): void {
+    // What the master says about it in the log comes after what was said here.
+    this.#logFiles.flushTurn();
     this.#port.postMessage(message);
   }
 

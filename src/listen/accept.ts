@@ -26,13 +26,12 @@ export function acceptConnection(
   opened: Opened,
   left: (greeting: Greeting) => void,
 ): Greeting | undefined {
-  const remoteAddress = socket.remoteAddress;
+  const channel = openChannel(socket);
   // The client may have gone while its connection waited in the queue.
-  if (remoteAddress === undefined && listener.address.kind === 'tcp') {
-    socket.destroy();
+  if (channel.remoteAddress === '' && listener.address.kind === 'tcp') {
+    channel.destroy();
     return undefined;
   }
-  const channel = openChannel(socket);
   applyOptions(channel, listener);
   const ends = endsOf(channel, listener, id);
   if (!listener.ssl) {
@@ -56,11 +55,18 @@ function endsOf(channel: Channel, listener: ListenSettings, id: number): Connect
     listener,
     clientAddress: local ? 'unix:' : unmapAddress(channel.remoteAddress),
     clientPort: channel.remotePort,
-    serverAddress: local ? listener.address.key : unmapAddress(channel.localAddress),
-    serverPort: channel.localPort,
+    ...serverEnd(channel, listener),
     tlsServer: undefined,
     plainOnTls: false,
   };
+}
+
+/** The kernel is asked only where the listener does not know: a wildcard stands for any address of the machine. */
+function serverEnd(channel: Channel, { address }: ListenSettings): Pick<ConnectionEnds, 'serverAddress' | 'serverPort'> {
+  if (address.kind === 'unix') return { serverAddress: address.key, serverPort: 0 };
+  const isWildcard = address.host === '0.0.0.0' || address.host === '::';
+  const serverAddress = isWildcard ? unmapAddress(channel.localAddress) : address.host;
+  return { serverAddress, serverPort: address.port };
 }
 
 /** Reads the ClientHello, finds the server that it names, and does the handshake with that server's certificate and rules. */

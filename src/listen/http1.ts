@@ -4,7 +4,7 @@ import type { BodySink, ClientLink } from '../exchange/client-link.ts';
 import { Exchange, type Pipeline } from '../exchange/exchange.ts';
 import type { LocationSettings, ServerSettings } from '../exchange/settings.ts';
 import { BodyDecoder } from '../http1/body-framing.ts';
-import { NEED_MORE, REFUSED, type RequestHead, RequestHeadParser } from '../http1/request-head.ts';
+import { DEFAULT_HEAD_LIMITS, NEED_MORE, REFUSED, type RequestHead, RequestHeadParser } from '../http1/request-head.ts';
 import type { Channel, ChannelOwner } from '../transport/channel.ts';
 import { Deadline, type DeadlineOwner } from '../transport/deadlines.ts';
 import type { ListenedServer, ListenSettings } from './listen-settings.ts';
@@ -24,6 +24,8 @@ export interface ConnectionHost {
   /** The exchange's log phase. */
   exchangeEnded(exchange: Exchange): void;
   connectionClosed(connection: ClientConnection): void;
+  /** Writes log lines that wait: called before a client sees its connection close. */
+  readonly flushLogs: () => void;
 }
 
 /** Where the client came from and came to; all text is as nginx's variables show it. */
@@ -73,8 +75,8 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   previous: ClientConnection | undefined = undefined;
 
   readonly #host: ConnectionHost;
-  readonly #parser: RequestHeadParser;
-  readonly #body = new BodyDecoder();
+  #parser: RequestHeadParser;
+  #body = new BodyDecoder();
   readonly #deadline: Deadline;
   #state: State = 'idle';
   #exchange: Exchange | undefined = undefined;
@@ -462,6 +464,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     this.#state = 'linger';
     this.#lastLocation = location;
     this.#stash = undefined;
+    this.#host.flushLogs();
     this.channel.end();
     const unread = !this.#body.done || this.#refused;
     const lingers = location.lingeringClose === 'always' || (location.lingeringClose === 'on' && unread);
@@ -528,6 +531,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
 
   #close(): void {
     this.#deadline.clear();
+    this.#host.flushLogs();
     this.channel.destroy();
   }
 
@@ -536,9 +540,14 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     this.#deadline.clear();
     this.#exchange = undefined;
     this.#stash = undefined;
+    // A tunnel keeps this object for its log line, but not what only requests need.
+    this.#parser = NO_PARSER;
+    this.#body = NO_BODY;
   }
 }
 
+const NO_PARSER = new RequestHeadParser(DEFAULT_HEAD_LIMITS);
+const NO_BODY = new BodyDecoder();
 const NO_SINK = { bodyBytes(): void {} };
 
 /** RFC 9112 9.3, and nginx: HTTP/1.0 must ask for it. */

@@ -1,7 +1,7 @@
 // The listening sockets of one worker: opened, shared with the other workers, kept over reloads, closed.
 
 import { randomInt } from 'node:crypto';
-import { chmodSync, renameSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, renameSync } from 'node:fs';
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import type { ErrorLog } from '../diagnostics/error-log.ts';
@@ -41,6 +41,10 @@ const MOST_WAITING = 512;
 const WAITING_INTERVAL = 50;
 /** ms until a socket that could not accept (no descriptor left) listens again; nginx's `accept_mutex_delay`. */
 const RETRY_DELAY = 500;
+/** ms between two looks whether there are descriptors left. */
+const DESCRIPTOR_INTERVAL = 500;
+/** The share of its time that an event loop is at work when it does nothing but fail to accept. */
+const SPINNING = 0.9;
 const REPORT_INTERVAL = 10_000;
 
 interface Waiting {
@@ -56,6 +60,9 @@ export class ListeningSockets {
   readonly #open = new Map<string, ListeningSocket>();
   readonly #waiting: Waiting[] = [];
   readonly #limitReports = new RateLimit(REPORT_INTERVAL);
+  readonly #descriptorReports = new RateLimit(REPORT_INTERVAL);
+  #descriptorTimer: NodeJS.Timeout | undefined = undefined;
+  #usedTime = performance.eventLoopUtilization();
   #waitingTimer: NodeJS.Timeout | undefined = undefined;
 
   constructor(options: ListeningSocketsOptions) {
@@ -76,6 +83,7 @@ export class ListeningSockets {
     for (const { address, options } of mine) this.#open.get(address.key)?.change(options);
     const fresh = mine.filter(({ address }) => !this.#open.has(address.key));
     if (fresh.length === 0) return;
+    this.#descriptorTimer ??= setInterval(() => this.#lookAtDescriptors(), DESCRIPTOR_INTERVAL).unref();
     const done = await this.#permit();
     try {
       for (const listener of fresh) await this.#listen(listener);
@@ -97,8 +105,23 @@ export class ListeningSockets {
   /** Closes everything: no new connections. */
   close(): void {
     this.closeOthers([]);
+    clearInterval(this.#descriptorTimer);
     clearTimeout(this.#waitingTimer);
     for (const { socket } of this.#waiting.splice(0)) socket.destroy();
+  }
+
+  /**
+   * With no descriptor left, libuv closes new connections by means of one that it keeps for that; where it has lost even this one to
+   * another thread, it tries for ever to accept. Neither is told to us, so we look.
+   */
+  #lookAtDescriptors(): void {
+    const usedTime = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(usedTime, this.#usedTime);
+    this.#usedTime = usedTime;
+    const shortage = findShortage();
+    if (shortage === undefined) return;
+    if (this.#descriptorReports.pass() > 0) this.#options.log().write('crit', acceptFailed(shortage));
+    if (utilization >= SPINNING) for (const socket of this.#open.values()) socket.rest();
   }
 
   #permit(): Promise<() => void> {
@@ -197,18 +220,27 @@ class ListeningSocket {
 
   #failed(code: string): void {
     const level = code === 'ECONNABORTED' ? 'error' : 'crit';
-    if (this.#faults.pass() > 0) this.#host.log().write(level, `accept4() failed (${systemErrorText(code)})`);
-    if (code !== 'ECONNABORTED') this.#listenLater();
+    if (this.#faults.pass() > 0) this.#host.log().write(level, acceptFailed(code));
+    if (code !== 'ECONNABORTED') this.rest();
   }
 
-  /** Going on would spin: the connection that cannot be accepted stays first in the queue. */
-  #listenLater(): void {
-    this.#server?.close();
+  /** Listens again a little later. To go on would be to spin: the connection that cannot be accepted stays first in the queue. */
+  rest(): void {
+    if (this.#server === undefined) return;
+    this.#server.close();
     this.#server = undefined;
+    this.#listenLater();
+  }
+
+  #listenLater(): void {
     this.#retry = setTimeout(() => void this.#listenAgain(), RETRY_DELAY);
   }
 
   async #listenAgain(): Promise<void> {
+    if (findShortage() !== undefined) {
+      this.#listenLater();
+      return;
+    }
     const done = await this.#host.permit();
     try {
       if (!this.#closed) await this.listen();
@@ -218,6 +250,19 @@ class ListeningSocket {
     } finally {
       done();
     }
+  }
+}
+
+const acceptFailed = (code: string): string => `accept4() failed (${systemErrorText(code)})`;
+
+/** @returns `EMFILE` or `ENFILE` where nothing can be opened */
+function findShortage(): string | undefined {
+  try {
+    closeSync(openSync('/dev/null', 'r'));
+    return undefined;
+  } catch (error) {
+    const code = systemErrorCode(error);
+    return code === 'EMFILE' || code === 'ENFILE' ? code : undefined;
   }
 }
 

@@ -20,8 +20,6 @@ export interface ProxySettings {
   readonly scheme: 'http' | 'https';
   /** The target is known beforehand, unless proxy_pass has variables; a string says why there is none (for the error log). */
   readonly target: ProxyTarget | ((exchange: Exchange) => ProxyTarget | string);
-  /** Under this the target is noted in the exchange, for `$proxy_host` and `$proxy_port`. */
-  readonly targetNote: symbol;
   /** So many characters of the URI are replaced by the URI part of proxy_pass: the length of the location's prefix; -1: all of it. */
   readonly replacedLength: number;
   readonly httpVersion: 10 | 11;

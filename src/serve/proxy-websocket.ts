@@ -60,7 +60,7 @@ export function openTunnel(
     deflate: agreed.deflate,
     owner: new TunnelEnd(exchange, ended),
   });
-  exchange.watcher = undefined;
+  exchange.slim();
   exchange.pipeline.handedOver(exchange, tunnel);
   tunnel.start(early, rest);
   return undefined;

@@ -71,7 +71,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     const refused = refuseHandshake(exchange, settings);
     if (refused !== undefined) return refused;
     exchange.watcher = this;
-    exchange.setNote(settings.targetNote, this.target);
+    exchange.proxied = this.target;
     if (!exchange.head.hasBody || !settings.passRequestBody) this.#tryNext();
     else this.#takeBody();
     return DONE;
@@ -245,6 +245,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     );
     if (opened === undefined) {
       this.#connection = undefined;
+      this.#head = undefined;
       this.#over = true;
       return;
     }
@@ -303,8 +304,9 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
   }
 
   upstreamFailed(fault: UpstreamFault): void {
-    this.#connection = undefined;
     if (this.#over) return;
+    this.#closeTrace(fault.status);
+    this.#connection = undefined;
     if (this.#answering) {
       this.#logFault(fault);
       this.#end();
@@ -317,12 +319,13 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
       return;
     }
     this.#logFault(fault);
-    this.#closeTrace(fault.status);
+    this.#logDisabled();
     this.#tryNext();
   }
 
   #giveUp(fault: UpstreamFault): void {
     this.#logFault(fault);
+    this.#logDisabled();
     this.#closeTrace(fault.status);
     this.#end();
     this.exchange.fail(fault.status);
@@ -409,6 +412,11 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
 
   #logFault(fault: UpstreamFault): void {
     this.exchange.log('error', fault.message, this.#url());
+  }
+
+  #logDisabled(): void {
+    if (this.#attempts.disabled === undefined) return;
+    this.exchange.log('warn', 'upstream server temporarily disabled while reading response header from upstream', this.#url());
   }
 
   /** As nginx's error log shows it: `http://127.0.0.1:8080/path`. */

@@ -62,11 +62,15 @@ const END_UNREAD = 1 << 8;
 const DELIVERING = 1 << 9;
 const DESTROYED = 1 << 10;
 const OVER_TLS = 1 << 11;
+/** `reset` was called while our FIN was on its way. */
+const RESETTING = 1 << 12;
 
 /** With none of these a write goes straight to the handle. */
 const NOT_STRAIGHT = CORKED | WRITING | ENDING | DESTROYED | OVER_TLS;
 /** With any of these nothing more is read. */
 const NOT_READING = PAUSED | DESTROYED | END_SEEN | END_UNREAD;
+/** With any of these what is read is not for the owner, or not yet: something older comes first. */
+const NOT_DELIVERING = NOT_READING | DELIVERING;
 
 const UV_EOF = -4095;
 const UV_ENOTCONN = -constants.errno.ENOTCONN;
@@ -86,7 +90,7 @@ const state = streamWrap?.streamBaseState ?? new Int32Array(8);
 const BYTES_OR_ERROR = streamWrap?.kReadBytesOrError ?? 0;
 const WAS_ASYNC = streamWrap?.kLastWriteWasAsync ?? 0;
 
-/** A channel over the handle of a TCP, unix or TLS socket. Made by `takeHandle`. */
+/** A channel over the handle of a TCP, unix or TLS socket, as `takeHandle` takes it. */
 export class HandleChannel implements Channel {
   owner: ChannelOwner = nobody;
   bytesRead = 0;
@@ -139,7 +143,7 @@ export class HandleChannel implements Channel {
   /** The handle has read so many bytes, or says with a libuv error why not. */
   handleRead(bytesOrError: number): void {
     if (bytesOrError > 0) {
-      if (this.#flags & NOT_READING) this.#keepUnread(bytesOrError);
+      if (this.#flags & NOT_DELIVERING) this.#keepUnread(bytesOrError);
       else this.#deliver(readBuffer, bytesOrError);
     } else if (bytesOrError === UV_EOF) this.#readEnd();
     else if (bytesOrError < 0) this.#fail(bytesOrError, 'read');
@@ -156,7 +160,7 @@ export class HandleChannel implements Channel {
 
   /** A TLS handle goes on giving what it has decrypted after it was told to stop. */
   #keepUnread(length: number): void {
-    if (this.#flags & DESTROYED) return;
+    if (this.#flags & (DESTROYED | END_SEEN)) return;
     this.#unread ??= [];
     this.#unread.push(Buffer.from(readBuffer.subarray(0, length)));
     this.#handle.readStop();
@@ -386,8 +390,9 @@ export class HandleChannel implements Channel {
 
   /** Our FIN has left, or why not. */
   handleShut(status: number): void {
-    if (this.#flags & DESTROYED) return;
     this.#flags |= SHUT;
+    if (this.#flags & RESETTING) this.#resetNow();
+    if (this.#flags & DESTROYED) return;
     // ENOTCONN: the other side has reset the connection, which reading tells better. When it has ended, nothing was lost.
     if (status < 0 && status !== UV_ENOTCONN && !(this.#flags & END_SEEN)) this.#fail(status, 'shutdown');
     else this.#closeIfOver();
@@ -405,15 +410,15 @@ export class HandleChannel implements Channel {
 
   reset(): void {
     if (!this.#beginClose(undefined)) return;
-    if (this.#tls === undefined) this.#resetPlain();
-    else this.#resetTls(this.#tls.socket);
+    // libuv refuses to reset while it shuts down, and Node then loses the handle; `handleShut` goes on.
+    if ((this.#flags & (SHUTTING | SHUT)) === SHUTTING) this.#flags |= RESETTING;
+    else this.#resetNow();
   }
 
-  #resetPlain(): void {
-    const handle = this.#handle;
-    if (handle.reset === undefined || handle.reset(onHandleClosed) !== 0) {
-      handle.close(onHandleClosed);
-    }
+  #resetNow(): void {
+    if (this.#tls !== undefined) this.#resetTls(this.#tls.socket);
+    else if (this.#handle.reset === undefined) this.#handle.close(onHandleClosed);
+    else if (this.#handle.reset(onHandleClosed) !== 0) setImmediate(handleClosed, this);
   }
 
   /** The connection under the TLS socket is reset; that it closes then closes the TLS socket. */
@@ -539,6 +544,10 @@ function onTlsError(this: TLSSocket, error: Error): void {
 
 function onTlsClose(this: TLSSocket): void {
   channelOf(this).handleClosed();
+}
+
+function handleClosed(channel: HandleChannel): void {
+  channel.handleClosed();
 }
 
 function deliverUnread(channel: HandleChannel): void {

@@ -2,13 +2,18 @@
 
 import { Socket, type SocketConstructorOpts } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import type { HandleChannel } from './handle-channel.ts';
 import type { Slab } from './slabs.ts';
+
+/** Who is told that what it asked of a handle is done; `status` is a negative libuv error where it failed. */
+export interface HandleUser {
+  handleWritten(status: number): void;
+  handleShut(status: number): void;
+}
 
 /** The object that Node gives to `writeBuffer`; while a write is pending it belongs to the handle. */
 export interface WriteRequest {
   oncomplete: ((this: WriteRequest, status: number) => void) | undefined;
-  channel: HandleChannel | undefined;
+  channel: HandleUser | undefined;
   /** The memory it writes from, where that has to stay until it is complete. */
   slab: Slab | undefined;
 }
@@ -16,7 +21,7 @@ export interface WriteRequest {
 /** As `WriteRequest`, for `shutdown`. */
 export interface ShutdownRequest {
   oncomplete: ((this: ShutdownRequest, status: number) => void) | undefined;
-  channel: HandleChannel | undefined;
+  channel: HandleUser | undefined;
 }
 
 /** Where `getsockname` and `getpeername` put what they found. */

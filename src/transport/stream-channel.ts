@@ -163,7 +163,9 @@ export class StreamChannel implements Channel {
 
   reset(): void {
     if (!this.#beginClose(undefined)) return;
-    if (!resetStream(this.#stream)) this.#stream.destroy();
+    // While a socket sends its FIN, Node loses it when it is reset.
+    const ending = this.#ending && !this.#stream.writableFinished;
+    if (ending || !resetStream(this.#stream)) this.#stream.destroy();
   }
 
   #beginClose(error: Error | undefined): boolean {

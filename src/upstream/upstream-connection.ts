@@ -349,7 +349,7 @@ export class UpstreamConnection implements ChannelOwner, ConnectWatcher, Deadlin
     this.#sendingStopped = !this.#requestSent;
     this.#state = BODY;
     this.#sending.clear();
-    this.#reading.set(this.#settings.readTimeout);
+    if (!this.#reading.armed) this.#reading.set(this.#settings.readTimeout);
     this.#watcher?.upstreamHead(head);
   }
 

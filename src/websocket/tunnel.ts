@@ -171,7 +171,6 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   }
 
   #end(): void {
-    if (this.#state === ENDED) return;
     this.#leaveRelaying();
     this.#state = ENDED;
     this.endedAt = Date.now();

@@ -40,7 +40,7 @@ function hasBareLf(text: string): boolean {
 }
 
 const often = <T>(value: T, ...others: T[]): fc.Arbitrary<T> =>
-  fc.oneof({ weight: 12, arbitrary: fc.constant(value) }, { weight: 1, arbitrary: fc.constantFrom(value, ...others) });
+  fc.oneof({ weight: 30, arbitrary: fc.constant(value) }, { weight: 1, arbitrary: fc.constantFrom(value, ...others) });
 
 const eol = often('\r\n', '\n', '\r', '\r\r\n', '\n\r', '');
 const method = fc.oneof(
@@ -297,6 +297,9 @@ function compare(text: string, ours: ReadResult<RequestHead>, node: NodeResult):
   return ours.messages.length;
 }
 
+/** So many streams; more when somebody is looking for trouble. */
+const RUNS = Number(process.env['FUZZ_RUNS'] ?? 1500);
+
 test('whatever request we accept, llhttp reads the same way, up to the same byte', async () => {
   let alike = 0;
   await fc.assert(
@@ -306,7 +309,7 @@ test('whatever request we accept, llhttp reads the same way, up to the same byte
       const ends = ours.messages.map((message) => message.end);
       alike += compare(text, ours, await nodeReadsRequests(bytes, ends));
     }),
-    { numRuns: Number(process.env['FUZZ_RUNS'] ?? 1500) },
+    { numRuns: RUNS },
   );
-  assert.ok(alike > 300, `only ${alike} requests were read by both: the generator makes nothing but garbage`);
+  assert.ok(alike > RUNS / 5, `only ${alike} requests were read by both: the generator makes nothing but garbage`);
 });

@@ -30,7 +30,7 @@ function hasBareLf(text: string): boolean {
 }
 
 const often = <T>(value: T, ...others: T[]): fc.Arbitrary<T> =>
-  fc.oneof({ weight: 12, arbitrary: fc.constant(value) }, { weight: 1, arbitrary: fc.constantFrom(value, ...others) });
+  fc.oneof({ weight: 30, arbitrary: fc.constant(value) }, { weight: 1, arbitrary: fc.constantFrom(value, ...others) });
 
 const eol = often('\r\n', '\n', '\r', '\r\r\n', '');
 const version = often('HTTP/1.1', 'HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'http/1.1', 'SSH-2.0', 'HTTP/1.10', 'HTTP/1', '');
@@ -147,13 +147,16 @@ function compare(text: string, node: NodeResult): number {
   return ours.messages.length;
 }
 
+/** So many streams; more when somebody is looking for trouble. */
+const RUNS = Number(process.env['FUZZ_RUNS'] ?? 1000);
+
 test('whatever answer we accept, llhttp reads the same way, up to the same byte', async () => {
   let alike = 0;
   await fc.assert(
     fc.asyncProperty(stream, async (text) => {
       alike += compare(text, await nodeReadsResponse(Buffer.from(text, 'latin1')));
     }),
-    { numRuns: Number(process.env['FUZZ_RUNS'] ?? 1000) },
+    { numRuns: RUNS },
   );
-  assert.ok(alike > 300, `only ${alike} answers were read by both: the generator makes nothing but garbage`);
+  assert.ok(alike > RUNS / 5, `only ${alike} answers were read by both: the generator makes nothing but garbage`);
 });

@@ -109,7 +109,70 @@ export function everyChannel(kind: string, open: OpenChannel, limits: Limits = {
         await run.case(t, { near, far, pair }, transport);
       });
     }
+    test(`${kind} over ${transport}: whatever is called, whenever: one close, and nothing after it`, async (t) => {
+      const random = randomFrom(20_001);
+      for (let round = 0; round < 25; round++) {
+        const pair = await socketPair(t, transport);
+        const ends = [new Restless(open(pair.client), random), new Restless(open(pair.accepted), random)];
+        await Promise.all(ends.map((end) => end.untilClosed()));
+        const closes = ends.map(({ calls }) => [calls.at(-1), calls.filter((call) => call === 'close').length]);
+        const last = ['close', 1];
+        assert.deepEqual(closes, [last, last]);
+        pair.server.close();
+        await once(pair.server, 'close');
+      }
+    });
   }
+}
+
+/** What may be called on a channel at any time. */
+const ANY_CALL: readonly ((channel: Channel, size: number) => void)[] = [
+  (channel) => channel.resume(),
+  (channel) => channel.resume(),
+  (channel) => channel.pause(),
+  (channel, size) => channel.write(SOME_BYTES, 0, size),
+  (channel, size) => channel.write(SOME_BYTES, 0, size),
+  (channel, size) => channel.write(SOME_BYTES, 0, size & 255),
+  (channel, size) => channel.writeLatin1('x'.repeat(size & 8191)),
+  (channel) => channel.cork(),
+  (channel) => channel.uncork(),
+  (channel) => channel.setNoDelay(true),
+  (channel) => channel.end(),
+  (channel) => channel.reset(),
+  (channel) => channel.destroy(),
+];
+const SOME_BYTES = Buffer.alloc(300_000, 'some bytes ');
+
+/** Calls whatever comes up, from timers and from inside the owner's calls, and destroys it in the end. */
+class Restless extends Recorder {
+  readonly #random: (below: number) => number;
+  #left: number;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(channel: Channel, random: (below: number) => number) {
+    super(channel);
+    this.#random = random;
+    this.#left = 20 + random(30);
+    this.onData = () => this.#act();
+    this.onEnd = () => this.#act();
+    this.onDrain = () => this.#act();
+    this.onClose = () => clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.#act(), 1 + random(4));
+    channel.resume();
+  }
+
+  #act(): void {
+    if (--this.#left < 0) this.channel.destroy();
+    else ANY_CALL[this.#random(ANY_CALL.length)]?.(this.channel, this.#random(SOME_BYTES.length));
+  }
+}
+
+function randomFrom(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state * 48271) % 2147483647;
+    return state % below;
+  };
 }
 
 const cases: Record<string, { case: Case; only?: (transport: Transport, limits: Limits) => boolean }> = {
@@ -355,6 +418,19 @@ const cases: Record<string, { case: Case; only?: (transport: Transport, limits: 
       near.onEnd = ({ channel }) => channel.end();
       far.channel.reset();
       await Promise.all([near.untilClosed(), far.untilClosed()]);
+    },
+  },
+
+  'reset right behind end closes at once': {
+    async case(_t, { near, far }) {
+      near.channel.resume();
+      far.channel.resume();
+      far.onEnd = ({ channel }) => channel.end();
+      near.write('last words');
+      near.channel.end();
+      near.channel.reset();
+      await Promise.all([near.untilClosed(), far.untilClosed()]);
+      assert.equal(near.error, undefined);
     },
   },
 

@@ -42,10 +42,11 @@ export class Sockgate {
 
   constructor(t: TestContext, options: SockgateOptions) {
     this.#options = options;
+    // Before the folder is removed: who still writes into it keeps it from being empty.
+    t.after(() => this.#killAll());
     this.prefix = temporaryFolder(t, { 'logs/': '', 'nginx.conf': this.#whole(options.conf), ...options.files });
     // Workers that are not root must be able to enter it.
     chmodSync(this.prefix, 0o755);
-    t.after(() => this.#killAll());
   }
 
   /** What the started process has written to its standard error output so far. */
@@ -99,9 +100,9 @@ export class Sockgate {
     return { code: child.exitCode, signal: child.signalCode };
   }
 
-  /** Replaces nginx.conf, and does no more. */
-  configure(conf: string): void {
-    writeFileSync(join(this.prefix, 'nginx.conf'), this.#whole(conf));
+  /** Replaces nginx.conf, and does no more. @param globals stand before it, instead of the usual ones */
+  configure(conf: string, globals?: string): void {
+    writeFileSync(join(this.prefix, 'nginx.conf'), globals === undefined ? this.#whole(conf) : `${globals}\n${conf}`);
   }
 
   /** Replaces nginx.conf, sends HUP, and waits until the old configuration has gone from all workers. */
@@ -150,18 +151,26 @@ export class Sockgate {
     return child;
   }
 
-  #killAll(): void {
-    for (const child of this.#children) child.kill('SIGKILL');
-    if (this.pid > 0 && this.#children.every(({ pid }) => pid !== this.pid)) killQuietly(this.pid);
+  async #killAll(): Promise<void> {
+    const { pid } = this;
+    for (const child of this.#children) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+    // A daemon is nobody's child.
+    if (pid > 0 && this.#children.every((child) => child.pid !== pid))
+      await until('the daemon to end', () => isGone(pid));
   }
 }
 
-/** A daemon, which is nobody's child. */
-function killQuietly(pid: number): void {
+/** Kills a process, and tells whether there is nothing left to kill. */
+function isGone(pid: number): boolean {
   try {
     process.kill(pid, 'SIGKILL');
+    return false;
   } catch {
-    // It has ended.
+    return true;
   }
 }
 

@@ -5,10 +5,14 @@ import { setTimeout as wait } from 'node:timers/promises';
 const LOOK_AGAIN = 10;
 
 /** @returns what `look` found, once that is neither undefined nor false. @throws after `patience` ms */
-export async function until<T>(what: string, look: () => T | undefined | false, patience = 15_000): Promise<T> {
+export async function until<T>(
+  what: string,
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+  patience = 15_000,
+): Promise<T> {
   const end = performance.now() + patience;
   for (;;) {
-    const found = look();
+    const found = await look();
     if (found !== undefined && found !== false) return found;
     if (performance.now() > end) throw new Error(`waited ${patience} ms in vain: ${what}`);
     await wait(LOOK_AGAIN);

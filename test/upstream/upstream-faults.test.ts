@@ -98,12 +98,13 @@ test('a peer that stops in the middle of the body times out, one that goes on sl
 
   const peer = await rawPeer(
     context,
-    onRequest(async (side) => {
+    onRequest((side) => {
       side.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n');
-      for (const letter of 'abcde') {
-        await new Promise((resolve) => setTimeout(resolve, 40));
-        side.socket.write(letter);
-      }
+      const letters = [...'abcde'];
+      const ticking = setInterval(() => {
+        side.socket.write(letters.shift() as string);
+        if (letters.length === 0) clearInterval(ticking);
+      }, 40);
     }),
   );
   const { watcher } = send(upstreamOf(context, peer.name), { settings });

@@ -22,7 +22,8 @@ export interface SetupOptions extends Partial<Pick<TunnelOptions, 'followFrames'
   readonly settings?: Partial<TunnelSettings>;
 }
 
-const DEFAULT_SETTINGS: TunnelSettings = {
+/** Long timeouts, but no long farewell. */
+export const DEFAULT_SETTINGS: TunnelSettings = {
   readTimeout: 30_000,
   clientSendTimeout: 30_000,
   peerSendTimeout: 30_000,

@@ -4,13 +4,24 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { channelKind, openChannel } from '../../src/transport/choose.ts';
+import { StreamChannel } from '../../src/transport/stream-channel.ts';
 import { Opcode } from '../../src/websocket/opcode.ts';
+import { Tunnel } from '../../src/websocket/tunnel.ts';
 import { type FrameShape, RawWebSocketReader, rawFrame } from '../support/raw-websocket.ts';
-import { CHANNEL_KINDS, Inbox, type OpenChannel, type SetupOptions, TunnelSetup } from './tunnel-setup.ts';
+import {
+  CHANNEL_KINDS,
+  DEFAULT_SETTINGS,
+  Inbox,
+  type OpenChannel,
+  type SetupOptions,
+  TunnelSetup,
+} from './tunnel-setup.ts';
 
 type Options = Omit<SetupOptions, 'open'>;
 
@@ -24,6 +35,57 @@ const closeShape = (code: number, reason = ''): FrameShape => ({
 const FLOOD = Buffer.alloc(64 * 1024 * 1024, 'flood');
 
 for (const { kind, open } of CHANNEL_KINDS) describe(`a tunnel over ${kind}`, () => describeTunnel(open));
+
+test('a part of a long write that a slow client has taken is progress', async (context) => {
+  if (channelKind() !== 'handle') return context.skip('a stream does not tell how much of a write has left');
+  const settings = { clientSendTimeout: 300 };
+  const { client, tunnel } = await TunnelSetup.open(context, { open: openChannel, followFrames: false, settings });
+  const toClient = drain(client);
+  const begin = performance.now();
+  tunnel.start(undefined, FLOOD);
+  for (let i = 1; i <= 8; i++) {
+    client.resume();
+    await until(() => toClient.length >= i * 5_000_000 || tunnel.endCause !== '');
+    client.pause();
+    await delay(75);
+  }
+  assert.ok(performance.now() - begin > 2 * settings.clientSendTimeout);
+  assert.deepEqual([tunnel.client.isBlocked, tunnel.endCause], [true, '']);
+});
+
+test('what still waits in a stream when both sides have ended may leave slowly', async () => {
+  let taken = '';
+  let take: () => void = () => {};
+  const client = new Duplex({
+    read() {},
+    write(bytes: Buffer, _encoding, done) {
+      taken += bytes.toString();
+      take = done;
+    },
+  });
+  const peer = new Duplex({ read() {}, write: (_bytes, _encoding, done) => done() });
+  await new Promise<void>((ended) => {
+    const tunnel = new Tunnel({
+      client: new StreamChannel(client),
+      peer: new StreamChannel(peer),
+      settings: { ...DEFAULT_SETTINGS, closeTimeout: 20 },
+      followFrames: false,
+      deflate: false,
+      owner: { tunnelEnded: () => ended() },
+    });
+    tunnel.start(undefined, undefined);
+    client.push(null);
+    peer.push('last words');
+    peer.push(null);
+    setTimeout(() => {
+      assert.deepEqual([tunnel.peer.ended, tunnel.client.closed], [true, false]);
+      take();
+    }, 150);
+  });
+  assert.equal(taken, 'last words');
+  assert.equal(client.errored, null);
+  assert.equal(client.writableFinished, true);
+});
 
 function describeTunnel(open: OpenChannel): void {
   async function started(context: TestContext, options: Options = {}): Promise<TunnelSetup> {
@@ -240,7 +302,7 @@ function describeTunnel(open: OpenChannel): void {
       await new Inbox(peer).hasEnded();
       peer.end(FLOOD);
       await until(() => tunnel.client.isBlocked);
-      for (let i = 0; i < 50; i++) await turn();
+      await delay(200); // longer than the close timeout
       const toClient = drain(client);
       await ended;
       await until(() => toClient.ended);
@@ -333,20 +395,26 @@ function describeTunnel(open: OpenChannel): void {
       assert.ok(tunnel.endedAt - tunnel.startedAt >= 90);
     });
 
-    test('not as long as either side says something', async (context) => {
-      const { client, peer, tunnel } = await started(context, { settings: { readTimeout: 800 } });
-      drain(client);
-      drain(peer);
-      for (let i = 0; i < 10; i++) {
-        await delay(100);
-        client.write(fromClient({ opcode: Opcode.ping }));
-      }
-      for (let i = 0; i < 10; i++) {
-        await delay(100);
-        peer.write(rawFrame({ opcode: Opcode.ping }));
-      }
-      assert.equal(tunnel.endCause, '');
-    });
+    for (const side of ['client', 'peer'] as const) {
+      test(`only so long after the last byte of the ${side}`, async (context) => {
+        const { tunnel, client, peer } = await started(context, { settings: { readTimeout: 200 } });
+        drain(client);
+        drain(peer);
+        let lastSent = 0;
+        for (let i = 0; i < 6 && tunnel.endCause === ''; i++) {
+          const begin = performance.now();
+          const { bytes } = tunnel[side];
+          if (side === 'client') client.write(fromClient({ opcode: Opcode.ping }));
+          else peer.write(rawFrame({ opcode: Opcode.ping }));
+          await until(() => tunnel[side].bytes > bytes || tunnel.endCause !== '');
+          if (tunnel[side].bytes > bytes) lastSent = begin;
+          await delay(50);
+        }
+        await until(() => tunnel.endCause !== '');
+        assert.ok(performance.now() - lastSent >= 200);
+        assert.equal(tunnel.endCause, 'read timeout');
+      });
+    }
 
     for (const [side, setting] of [
       ['client', 'clientSendTimeout'],
@@ -382,15 +450,18 @@ function describeTunnel(open: OpenChannel): void {
       assert.equal(tunnel.endCause, '');
     });
 
-    test('and resets the client where that is wanted', async (context) => {
-      const settings = { clientSendTimeout: 200, resetTimedOutClient: true };
-      const { client, peer, ended } = await started(context, { followFrames: false, settings });
-      peer.write(FLOOD);
-      await ended;
-      client.resume();
-      const [error] = (await once(client, 'error')) as [NodeJS.ErrnoException];
-      assert.equal(error.code, 'ECONNRESET');
-    });
+    for (const resetTimedOutClient of [true, false]) {
+      test(`and ${resetTimedOutClient ? 'resets' : 'closes'} the client, as is wanted`, async (context) => {
+        const settings = { clientSendTimeout: 100, resetTimedOutClient };
+        const { tunnel, peer, ended } = await TunnelSetup.open(context, { open, followFrames: false, settings });
+        const reset = context.mock.method(tunnel.client.channel, 'reset');
+        tunnel.start(undefined, FLOOD);
+        drain(peer);
+        await ended;
+        assert.equal(reset.mock.callCount(), resetTimedOutClient ? 1 : 0);
+        assert.equal(tunnel.client.channel.destroyed, true);
+      });
+    }
   });
 
   describe('is closed by us', () => {
@@ -468,6 +539,18 @@ function describeTunnel(open: OpenChannel): void {
       assert.equal(tunnel.client.bytes, 0);
     });
 
+    test('and takes what a side was held back from sending, so that its connection is not reset', async (context) => {
+      const { client, peer, tunnel, ended } = await started(context, { settings: { closeTimeout: 5000 } });
+      const sent = Promise.race([once(peer, 'finish').then(() => 'all'), once(peer, 'close').then(() => 'not all')]);
+      peer.end(FLOOD);
+      await until(() => tunnel.client.isBlocked);
+      tunnel.close('worker shutdown');
+      assert.equal(await sent, 'all');
+      drain(client);
+      client.end();
+      await ended;
+    });
+
     test('at once by destroy', async (context) => {
       const { client, peer, tunnel, ended } = await started(context);
       tunnel.destroy('worker stop');
@@ -509,6 +592,17 @@ function describeTunnel(open: OpenChannel): void {
       }
     });
 
+    test('once when both sides were just destroyed before it began', async (context) => {
+      const setup = await TunnelSetup.open(context, { open });
+      const { tunnel, ended } = setup;
+      tunnel.client.channel.destroy();
+      tunnel.peer.channel.destroy();
+      tunnel.start(undefined, undefined);
+      await ended;
+      await delay(20);
+      assert.equal(setup.endReports, 1);
+    });
+
     test('also when a side was gone before it began', async (context) => {
       const setup = await TunnelSetup.open(context, { open });
       setup.tunnel.peer.channel.destroy();
@@ -523,9 +617,13 @@ function describeTunnel(open: OpenChannel): void {
   });
 }
 
-/** Waits, a turn of the event loop at a time, until something is so; the test's own timeout bounds it. */
+/** Looks each millisecond whether something is so: what happens inside the tunnel has no event of its own. */
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turn();
+  const end = performance.now() + 10_000;
+  while (!condition()) {
+    assert.ok(performance.now() < end, `waited in vain: ${condition}`);
+    await delay(1);
+  }
 }
 
 /** Sends an RST. Node loses the handle of a socket that is reset while its FIN is on its way, so there it is only closed. */

@@ -1,0 +1,60 @@
+// No file descriptor left: the gateway lives on, says so now and then, and recovers.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { freePort } from '../support/free-port.ts';
+import { until } from '../support/until.ts';
+import { EchoClient } from './echo-client.ts';
+import { startEcho } from './start-echo.ts';
+
+const skip = hasPrlimit() ? false : 'prlimit (util-linux) is not installed';
+
+function hasPrlimit(): boolean {
+  try {
+    execFileSync('prlimit', ['--version']);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test('a flood of connections that takes all descriptors is survived', { skip }, async (t) => {
+  const port = await freePort();
+  // Who has other rights than we may not be limited by us.
+  const user = process.geteuid?.() === 0 ? { name: 'root', group: undefined } : undefined;
+  const sockgate = await startEcho(t, { label: 'one', listen: [port], core: { workerProcesses: 2, user } });
+  const open = (): number => readdirSync(`/proc/${sockgate.pid}/fd`).length;
+  const witness = await EchoClient.to(t, port);
+  await witness.ask('label');
+  const limit = open() + 30;
+  execFileSync('prlimit', ['--pid', String(sockgate.pid), `--nofile=${limit}:`]);
+  const flood: Socket[] = [];
+  t.after(() => {
+    for (const socket of flood) socket.destroy();
+  });
+  for (let i = 0; i < 300; i++) flood.push(connect(port, '127.0.0.1').on('error', () => {}));
+  await sockgate.logged(/\[crit\] \d+#\d+: accept4\(\) failed \(24: Too many open files\)/);
+  // Long enough to notice that it spins.
+  await wait(1_500);
+  const before = processorTime(sockgate.pid);
+  await wait(500);
+  const used = processorTime(sockgate.pid) - before;
+  assert.ok(used < 250, `${used} ms: it spins`);
+  assert.equal(await witness.ask('still there?'), 'still there?');
+  for (const socket of flood) socket.destroy();
+  const client = await until('a new connection', () => EchoClient.to(t, port).catch(() => undefined));
+  assert.equal(await client.ask('label'), 'one');
+  assert.ok(sockgate.count(/Too many open files/g) <= 3);
+  assert.doesNotMatch(sockgate.errorLog(), /\[alert\]/);
+});
+
+/** ms of a process. */
+function processorTime(pid: number): number {
+  const stat = execFileSync('cat', [`/proc/${pid}/stat`], { encoding: 'latin1' });
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
