@@ -75,6 +75,7 @@ export class Gateway implements ConnectionHost {
     const old = this.#running;
     const listeners = new Map(snapshot.listeners.map((listener) => [listener.address.key, listener]));
     this.#running = { snapshot, listeners, retired };
+    for (const upstream of old?.snapshot.upstreams?.values() ?? []) upstream.retire();
     if (old !== undefined && old.snapshot.use.count === 0) old.retired();
     else if (old !== undefined) old.snapshot.use.retired = old.retired;
   }

@@ -3,21 +3,16 @@
 import { existsSync, writeSync } from 'node:fs';
 import type { ErrorLog, Level } from '../diagnostics/error-log.ts';
 import { ErrorLogFile } from '../diagnostics/error-log-file.ts';
-import { type LogFiles, STDERR } from '../diagnostics/log-files.ts';
+import { LogFileError, type LogFiles, STDERR } from '../diagnostics/log-files.ts';
 import { MirroredLog } from '../diagnostics/mirrored-log.ts';
-import {
-  type Configuration,
-  Configurations,
-  type Draft,
-  type Reading,
-  reportProblems,
-} from '../lifecycle/configuration.ts';
+import { Configurations, type Draft, type Reading, reportProblems } from '../lifecycle/configuration.ts';
 import { findStarter, type Starter, startDaemon } from '../lifecycle/daemon.ts';
 import { type ConfigurationSource, type Engine, importEngine } from '../lifecycle/engine.ts';
 import { createLogFiles } from '../lifecycle/log-faults.ts';
 import { Master, StartError } from '../lifecycle/master.ts';
 import { Privileges } from '../lifecycle/privileges.ts';
 import { createSecrets } from '../lifecycle/secrets.ts';
+import type { Command } from '../lifecycle/signals.ts';
 import { ZoneDirectory } from '../zones/zone-directory.ts';
 import { checkConfig } from './check-config.ts';
 import { OptionError, type Options, parseOptions } from './options.ts';
@@ -85,12 +80,14 @@ class CommandRun {
 
   async run(): Promise<number> {
     const reading = await this.#configurations.read();
-    reportProblems(reading.problems.all, this.#log, this.#print);
+    const { draft, problems } = reading;
+    // Who started a daemon has said it already.
+    if (draft === undefined || this.#starter === undefined) reportProblems(problems.all, this.#log, this.#print);
     this.#sayIfNoFile();
     if (this.#options.test) return this.#check(reading);
-    const { draft } = reading;
     if (draft === undefined) return 1;
-    if (this.#options.signal !== undefined) return this.#send(draft);
+    const { signal } = this.#options;
+    if (signal !== undefined) return this.#send(signal, draft);
     if (draft.snapshot.core.daemon && this.#starter === undefined) return this.#daemonize(draft);
     return this.#serve(draft);
   }
@@ -105,7 +102,8 @@ class CommandRun {
       this.#logFiles.open([path]);
       return new ErrorLogFile([{ file: this.#logFiles.file(path), level }]);
     } catch (error) {
-      this.#print(`sockgate: [alert] could not open error log file: ${(error as Error).message}\n`);
+      if (!(error instanceof LogFileError)) throw error;
+      this.#sayNoErrorLog(error);
       return new ErrorLogFile([]);
     }
   }
@@ -125,30 +123,32 @@ class CommandRun {
     return checkConfig(reading, { ...check, configurations: this.#configurations, privileges: this.#privileges });
   }
 
-  #send(draft: Draft): number {
-    const log = this.#configurationLog(draft);
-    if (log === undefined || this.#options.signal === undefined) return 1;
-    return sendSignal(this.#options.signal, draft.snapshot.core.pidFile, new MirroredLog(log, this.#print));
+  #send(signal: Command, draft: Draft): number {
+    return sendSignal(signal, draft.snapshot.core.pidFile, new MirroredLog(this.#errorLogOf(draft), this.#print));
   }
 
   async #daemonize(draft: Draft): Promise<number> {
-    if (this.#configurationLog(draft) === undefined) return 1;
+    this.#errorLogOf(draft);
     const paths = draft.snapshot.core.errorLogs.map(({ path }) => path);
     const descriptors = this.#logFiles.descriptors();
     const errors = paths.includes(STDERR) ? 'inherit' : (descriptors.get(paths[0] ?? '') ?? 'ignore');
     return startDaemon({ errors, print: this.#print });
   }
 
-  /** The error log of the configuration, with its files open. Undefined where one of its logs cannot be opened, which is said then. */
-  #configurationLog(draft: Draft): ErrorLog | undefined {
-    let configuration: Configuration;
+  /** The error log of the configuration; where it cannot be opened, or is the terminal, the one that there is. */
+  #errorLogOf(draft: Draft): ErrorLog {
+    if (draft.snapshot.core.errorLogs.some(({ path }) => path === STDERR)) return this.#log;
     try {
-      configuration = this.#configurations.open(draft);
+      return this.#configurations.openErrorLog(draft);
     } catch (error) {
-      new MirroredLog(this.#log, this.#print).write('emerg', (error as Error).message);
-      return undefined;
+      if (!(error instanceof LogFileError)) throw error;
+      this.#sayNoErrorLog(error);
+      return this.#log;
     }
-    return configuration.snapshot.errorLog;
+  }
+
+  #sayNoErrorLog(error: LogFileError): void {
+    this.#print(`sockgate: [alert] could not open error log file: ${error.message}\n`);
   }
 
   async #serve(draft: Draft): Promise<number> {

@@ -168,9 +168,14 @@ function includedFrom(at: Position): string[] {
 function byPlace(one: Problem, other: Problem): number {
   if (one.at === undefined || other.at === undefined)
     return Number(one.at === undefined) - Number(other.at === undefined);
-  const [mine, theirs] = [path(one.noticed ?? one.at), path(other.noticed ?? other.at)];
-  const rank = Number(other.at.source.commandLine ?? false) - Number(one.at.source.commandLine ?? false);
+  return comparePlaces(one.noticed ?? one.at, other.noticed ?? other.at);
+}
+
+/** In reading order: below 0 where the first one is read first. `-g` is read before the file. */
+export function comparePlaces(one: Position, other: Position): number {
+  const rank = Number(other.source.commandLine ?? false) - Number(one.source.commandLine ?? false);
   if (rank !== 0) return rank;
+  const [mine, theirs] = [path(one), path(other)];
   for (let depth = 0; depth < Math.min(mine.length, theirs.length); depth++) {
     const difference = (mine[depth] as number) - (theirs[depth] as number);
     if (difference !== 0) return difference;

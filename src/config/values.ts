@@ -324,6 +324,10 @@ export type ParameterValues<Shape extends ParameterShape> = {
 export interface ParametersOptions {
   /** nginx's sentence for a value that is wrong. Default: `invalid parameter "weight=x"`. */
   readonly invalid?: (key: string, value: string, directive: string) => string;
+  /** nginx's sentence for a parameter that is none. Default: `invalid parameter "heavy"`. */
+  readonly unknown?: (text: string, directive: string) => string;
+  /** At least one must stand. Default: there may be none. */
+  readonly needed?: boolean;
 }
 
 /** All arguments that remain, each `name=value` or a name alone. */
@@ -336,7 +340,7 @@ export function parameters<const Name extends string, const Shape extends Parame
   return {
     name,
     syntax: Object.entries(shape).map(parameterSyntax).join(' '),
-    takes: 'any',
+    takes: options.needed === true ? 'rest' : 'any',
     parse: (args, directive, warn) => reader.read(args, directive, warn) as ParameterValues<Shape>,
   };
 }
@@ -347,15 +351,17 @@ const parameterSyntax = ([key, kind]: [string, Kind | typeof alone]): string =>
 class ParameterReader {
   readonly #shape: ParameterShape;
   readonly #invalid: NonNullable<ParametersOptions['invalid']>;
+  readonly #unknownText: NonNullable<ParametersOptions['unknown']>;
 
   constructor(shape: ParameterShape, options: ParametersOptions) {
     this.#shape = shape;
     this.#invalid = options.invalid ?? ((key, value) => `invalid parameter "${key}=${value}"`);
+    this.#unknownText = options.unknown ?? ((text) => `invalid parameter "${text}"`);
   }
 
   read(args: readonly Argument[], directive: string, warn: Warn | undefined): Record<string, unknown> {
     const values: Record<string, unknown> = Object.create(null);
-    const given = this.#gather(args);
+    const given = this.#gather(args, directive);
     for (const [key, kind] of Object.entries(this.#shape)) {
       const found = given.get(key) ?? [];
       values[key] = kind === alone ? found.length > 0 : this.#value(key, kind, found, directive, warn);
@@ -363,10 +369,10 @@ class ParameterReader {
     return values;
   }
 
-  #gather(args: readonly Argument[]): Map<string, Argument[]> {
+  #gather(args: readonly Argument[], directive: string): Map<string, Argument[]> {
     const given = new Map<string, Argument[]>();
     for (const one of args) {
-      const [key, value] = this.#split(one);
+      const [key, value] = this.#split(one, directive);
       const found = given.get(key);
       if (found === undefined) given.set(key, [value]);
       else found.push(value);
@@ -374,21 +380,21 @@ class ParameterReader {
     return given;
   }
 
-  #split(one: Argument): [string, Argument] {
+  #split(one: Argument, directive: string): [string, Argument] {
     const equals = one.text.indexOf('=');
     const key = equals === -1 ? one.text : one.text.slice(0, equals);
     const kind = Object.hasOwn(this.#shape, key) ? this.#shape[key] : undefined;
-    if (kind === undefined || (kind === alone) !== (equals === -1)) throw this.#unknown(one, key, kind);
+    if (kind === undefined || (kind === alone) !== (equals === -1)) throw this.#unknown(one, key, kind, directive);
     const value = one.text.slice(key.length + 1);
     return [key, { ...one, text: value, at: placeWithin(one.at, one.text, key.length + 1, value.length) }];
   }
 
-  #unknown(one: Argument, key: string, kind: Kind | typeof alone | undefined): ConfigError {
+  #unknown(one: Argument, key: string, kind: Kind | typeof alone | undefined, directive: string): ConfigError {
     const nearest = nearestName(key, Object.keys(this.#shape));
     const meant = nearest === undefined ? undefined : `did you mean "${nearest}"?`;
     const known = kind === alone ? 'it takes no value' : `it takes a value: "${key}=…"`;
     const mend = kind === undefined ? meant : known;
-    return new ConfigError(`invalid parameter "${one.text}"`, one.at, mend === undefined ? {} : { mend });
+    return new ConfigError(this.#unknownText(one.text, directive), one.at, mend === undefined ? {} : { mend });
   }
 
   #value(key: string, kind: Kind, found: readonly Argument[], directive: string, warn: Warn | undefined): unknown {

@@ -10,6 +10,9 @@ export interface ErrorLogTo {
   readonly level: Level;
 }
 
+/** From this level on a line is written at once: it may be the last that this thread has to say. */
+const SERIOUS = LEVELS.indexOf('warn');
+
 /** nginx's: a line is cut here, its newline included. */
 const MAX_LINE = 2048;
 
@@ -32,8 +35,10 @@ export class ErrorLogFile implements ErrorLog {
     const severity = LEVELS.indexOf(level);
     if (severity > this.#most) return;
     const line = errorLine(level, message, connection);
-    for (const target of this.#targets) {
-      if (severity <= LEVELS.indexOf(target.level)) target.file.write(line);
+    for (const { file, level: most } of this.#targets) {
+      if (severity > LEVELS.indexOf(most)) continue;
+      if (severity <= SERIOUS) file.writeNow(line);
+      else file.write(line);
     }
   }
 }

@@ -83,6 +83,12 @@ export class LogFile {
     else this.#writeSoon(line);
   }
 
+  /** Writes one line that must not get lost with the thread: at once, unless the file is buffered. */
+  writeNow(line: string): void {
+    this.write(line);
+    if (this.#buffering === undefined) this.flush();
+  }
+
   #writeSoon(line: string): void {
     const first = this.#pending === '';
     this.#pending += `${line}\n`;

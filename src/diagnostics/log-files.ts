@@ -1,6 +1,7 @@
 // All log files of a thread, by path. The master opens them with its rights; workers write to the same descriptors.
 
-import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readlinkSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { type LogFault, LogFile, type LogFileOptions, NOT_OPEN } from './log-file.ts';
 import { systemErrorCode, systemErrorText } from './system-error.ts';
 
@@ -160,7 +161,7 @@ function openLog(path: string): number {
   try {
     return openSync(realPath, constants.O_APPEND | constants.O_NONBLOCK | accessFor(realPath), 0o644);
   } catch (error) {
-    const stream = STREAMS[realPath];
+    const stream = streamBehind(realPath);
     if (stream === undefined || !isOpen(stream)) throw new LogFileError(path, systemErrorCode(error));
     return stream;
   }
@@ -168,6 +169,25 @@ function openLog(path: string): number {
 
 /** For streams that cannot be opened by name, being a socket or another user's: they are written to as they are. */
 const STREAMS: Readonly<Record<string, number>> = { '/dev/stdout': 1, '/dev/stderr': 2 };
+
+/** Containers often have a link to a stream where a log file is expected. */
+function streamBehind(path: string): number | undefined {
+  let name = path;
+  for (let links = 0; links < 8 && STREAMS[name] === undefined; links++) {
+    const next = linkAt(name);
+    if (next === undefined) return undefined;
+    name = resolve(dirname(name), next);
+  }
+  return STREAMS[name];
+}
+
+function linkAt(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
 
 /** A named pipe that nobody reads can be opened only for both directions (Linux). */
 function accessFor(path: string): number {

@@ -2,17 +2,22 @@
 // https://nginx.org/en/docs/http/ngx_http_headers_module.html
 
 import { directives } from '../config/directive.ts';
-import { literal, optional, template, text } from '../config/values.ts';
+import { literal, optional, saying, template, text } from '../config/values.ts';
 import type { Exchange, Text } from '../exchange/exchange.ts';
+import { isFieldValue } from '../http1/headers.ts';
 import { nginxModule } from './module.ts';
 
 /** Other statuses get a field only where it says `always`. */
 const USUAL: ReadonlySet<number> = new Set([200, 201, 204, 206, 301, 302, 303, 304, 307, 308]);
 
+/** An answer has one of these: they are replaced, and an empty value takes them away. */
+const REPLACED: ReadonlySet<string> = new Set(['etag', 'last-modified']);
+
 interface AddedField {
   readonly name: string;
   readonly value: Text;
   readonly always: boolean;
+  readonly replaces: boolean;
 }
 
 export const headers = nginxModule('http_headers', {
@@ -20,11 +25,15 @@ export const headers = nginxModule('http_headers', {
   directives: directives({
     add_header: {
       in: ['http', 'server', 'location', 'if'],
-      args: [text('name'), template('value'), optional(literal('always'))],
+      args: [
+        text('name'),
+        template('value'),
+        optional(saying(literal('always'), (given) => `invalid parameter "${given}"`)),
+      ],
       many: true,
-      doc: 'Adds a field to answers of status 200, 201, 204, 206, 301, 302, 303, 304, 307 and 308; `always`: of any status. An empty value adds none.',
+      doc: 'Adds a field to answers of status 200, 201, 204, 206, 301, 302, 303, 304, 307 and 308; `always`: of any status. An empty value adds none. `ETag` and `Last-Modified` are replaced, and an empty value takes them away.',
       differs:
-        'A value with a line break, as a decoded URI can give one, is left out and logged: it would split the answer.',
+        'A line break in a value, as a decoded URI can give one, becomes a space: it would split the answer.',
     },
   }),
   location(set, draft) {
@@ -32,18 +41,26 @@ export const headers = nginxModule('http_headers', {
       name,
       value: draft.workshop.text(value),
       always: always !== undefined,
+      replaces: REPLACED.has(name.toLowerCase()),
     }));
     if (fields.length > 0) draft.headerFilters.push((exchange) => addFields(exchange, fields));
   },
 });
 
+/** A line break, as a decoded URI can give one, would split the answer; RFC 9110 section 5.5 lets a space stand in its place. */
+function oneLine(value: string): string {
+  return isFieldValue(value) ? value : value.replace(/[\0\r\n]/g, ' ').trimEnd();
+}
+
 function addFields(exchange: Exchange, fields: readonly AddedField[]): void {
   const usual = USUAL.has(exchange.errorStatus === 0 ? exchange.status : exchange.errorStatus);
-  for (const { name, value, always } of fields) {
-    if (!usual && !always) continue;
-    const said = value(exchange);
-    if (said === '') continue;
-    if (/[\0\r\n]/.test(said)) exchange.log('error', `"add_header ${name}" was left out: its value has a line break`);
-    else exchange.answer.add(name, said);
-  }
+  for (const field of fields) if (usual || field.always) addField(exchange, field);
+}
+
+function addField(exchange: Exchange, { name, value, replaces }: AddedField): void {
+  const said = oneLine(value(exchange));
+  if (said === '') {
+    if (replaces) exchange.answer.remove(name.toLowerCase());
+  } else if (replaces) exchange.answer.set(name, said);
+  else exchange.answer.add(name, said);
 }

@@ -1,71 +1,107 @@
-// The variables of the http core: $host, $uri, $args, $http_NAME, $cookie_NAME and their like. Values are byte strings.
+// The variables of the http core: $host, $uri, $args, $http_NAME, $cookie_NAME and their like. Values are byte strings;
+// undefined is nginx's "not found", which the access log shows as `-`.
 // https://nginx.org/en/docs/http/ngx_http_core_module.html#variables
 
+import { randomBytes } from 'node:crypto';
+import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { binaryAddress } from '../addresses.ts';
 import { directives } from '../config/directive.ts';
+import { lowerCase } from '../config/source.ts';
+import { systemErrorCode, systemErrorText } from '../diagnostics/system-error.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import type { Headers } from '../http1/headers.ts';
 import { VERSION } from '../version.ts';
+import { clock } from './clock.ts';
+import { requestCookie } from './cookies.ts';
 import { nginxModule, type VariableGetter } from './module.ts';
 
-const variables: Readonly<Record<string, VariableGetter>> = {
-  // The connection.
-  remote_addr: (exchange) => exchange.link.clientAddress,
-  remote_port: (exchange) => (exchange.link.clientPort === 0 ? '' : `${exchange.link.clientPort}`),
-  binary_remote_addr: (exchange) => binaryAddress(exchange.link.clientAddress),
-  server_addr: (exchange) => exchange.link.serverAddress,
-  server_port: (exchange) => (exchange.link.serverPort === 0 ? '' : `${exchange.link.serverPort}`),
-  connection: (exchange) => `${exchange.link.id}`,
-  connection_requests: (exchange) => `${exchange.link.requests}`,
-  connection_time: (exchange) => inSeconds(Date.now() - exchange.link.acceptedAt),
+type Variables = Readonly<Record<string, VariableGetter>>;
+
+const ofConnection: Variables = {
+  remote_addr: ({ link }) => link.clientAddress,
+  remote_port: ({ link }) => portText(link.clientPort),
+  binary_remote_addr: ({ link }) => binaryAddress(link.clientAddress),
+  server_addr: ({ link }) => link.serverAddress,
+  server_port: ({ link }) => portText(link.serverPort),
+  connection: ({ link }) => `${link.id}`,
+  connection_requests: ({ link }) => `${link.requests}`,
+  connection_time: ({ link }) => inSeconds(Date.now() - link.acceptedAt),
   scheme: (exchange) => (isSecure(exchange) ? 'https' : 'http'),
   https: (exchange) => (isSecure(exchange) ? 'on' : ''),
+  pipe: ({ link }) => (link.pipelined ? 'p' : '.'),
+};
 
-  // The request.
+const ofRequest: Variables = {
   request: ({ head }) => head.requestLine,
-  request_method: ({ method }) => method,
-  request_uri: ({ head }) => head.target,
-  server_protocol: ({ head }) => `HTTP/${head.version === 9 ? '0.9' : head.version === 10 ? '1.0' : '1.1'}`,
-  uri: ({ uri }) => uri,
-  document_uri: ({ uri }) => uri,
-  args: ({ args }) => args,
-  query_string: ({ args }) => args,
+  request_method: ({ method }) => present(method),
+  request_uri: ({ head }) => present(head.target),
+  request_id: (exchange) => requestId(exchange),
+  server_protocol: ({ head }) => (head.version < 10 ? undefined : head.version === 10 ? 'HTTP/1.0' : 'HTTP/1.1'),
+  uri: ({ uri }) => present(uri),
+  document_uri: ({ uri }) => present(uri),
+  args: ({ args }) => present(args),
+  query_string: ({ args }) => present(args),
   is_args: ({ args }) => (args === '' ? '' : '?'),
   'arg_*': ({ args }, name) => argument(args, name),
-  host: (exchange) => (exchange.head.host === '' ? exchange.server.name : exchange.head.host),
-  hostname: () => hostname(),
+  host: ({ head, server }) => (head.host === '' ? server.name : head.host),
+  request_port: ({ head }) => portText(head.port),
+  is_request_port: ({ head }) => (head.port === 0 ? '' : ':'),
   server_name: ({ server }) => server.name,
-  'http_*': ({ head }, name) => fieldOf(head.headers, name),
-  'cookie_*': ({ head }, name) => cookie(head.headers.getJoined('cookie'), name),
+  'http_*': ({ head }, name) => field(head.headers, name),
+  'cookie_*': ({ head }, name) => requestCookie(head.headers, name),
   content_length: ({ head }) => (head.contentLength < 0 ? undefined : `${head.contentLength}`),
   content_type: ({ head }) => head.headers.get('content-type'),
   request_length: ({ head, bodyBytesReceived }) => `${head.headLength + bodyBytesReceived}`,
-  request_time: (exchange) => inSeconds(Date.now() - exchange.startedAt),
+  request_time: ({ startedAt }) => inSeconds(Date.now() - startedAt),
   remote_user: ({ head }) => basicUser(head.headers.get('authorization')),
+};
 
-  // The answer.
+const ofAnswer: Variables = {
   status: ({ statusToLog }) => `${statusToLog}`.padStart(3, '0'),
   bytes_sent: ({ bytesSent }) => `${bytesSent}`,
   body_bytes_sent: ({ bodyBytesSent }) => `${bodyBytesSent}`,
   'sent_http_*': (exchange, name) => sentField(exchange, name),
-  'sent_trailer_*': ({ trailers }, name) => trailers?.getJoined(name.replaceAll('_', '-')),
+  'sent_trailer_*': ({ trailers }, name) => (trailers === undefined ? undefined : field(trailers, name)),
   request_completion: ({ finished, aborted }) => (finished && !aborted ? 'OK' : ''),
-  pipe: ({ link }) => (link.pipelined ? 'p' : '.'),
+};
 
-  // Files.
+const ofFiles: Variables = {
   document_root: (exchange) => exchange.location.documentRoot(exchange),
+  realpath_root: (exchange) => realRoot(exchange),
   request_filename: (exchange) => exchange.location.filePath(exchange, exchange.uri),
+};
 
-  // The time, and ourselves.
+const ofTheTime: Variables = {
   msec: () => inSeconds(Date.now()),
   time_iso8601: () => clock().iso,
   time_local: () => clock().local,
+};
+
+const ofOurselves: Variables = {
+  hostname: () => hostname(),
   nginx_version: () => VERSION,
   pid: () => `${process.pid}`,
 };
 
-/** Variables of tunnels: who ended one, and why. */
-const tunnelVariables: Readonly<Record<string, VariableGetter>> = {
+/** Nobody has anything to say here: there is no `limit_rate`, no PROXY protocol yet; Node does not tell what the kernel knows of a connection. */
+const withoutValue: Variables = {
+  limit_rate: () => '0',
+  proxy_protocol_addr: () => undefined,
+  proxy_protocol_port: () => undefined,
+  proxy_protocol_server_addr: () => undefined,
+  proxy_protocol_server_port: () => undefined,
+  'proxy_protocol_tlv_*': () => undefined,
+  request_body: () => undefined,
+  request_body_file: () => undefined,
+  tcpinfo_rtt: () => undefined,
+  tcpinfo_rttvar: () => undefined,
+  tcpinfo_snd_cwnd: () => undefined,
+  tcpinfo_rcv_space: () => undefined,
+};
+
+/** Ours: who ended a tunnel, and why. */
+const ofTunnel: Variables = {
   websocket_close_by: ({ tunnel }) => tunnel?.endedBy,
   websocket_close_cause: ({ tunnel }) => tunnel?.endCause,
 };
@@ -73,24 +109,52 @@ const tunnelVariables: Readonly<Record<string, VariableGetter>> = {
 export const httpVariables = nginxModule('http_variables', {
   doc: 'https://nginx.org/en/docs/http/ngx_http_core_module.html#variables',
   directives: directives({}),
-  variables: { ...variables, ...tunnelVariables },
+  variables: {
+    ...ofConnection,
+    ...ofRequest,
+    ...ofAnswer,
+    ...ofFiles,
+    ...ofTheTime,
+    ...ofOurselves,
+    ...withoutValue,
+    ...ofTunnel,
+  },
 });
 
 function isSecure(exchange: Exchange): boolean {
   return exchange.link.channel.tls !== undefined;
 }
 
+/** What nginx has no value for as long as it is empty: a method that was never read, arguments that are not there. */
+function present(text: string): string | undefined {
+  return text === '' ? undefined : text;
+}
+
+function portText(port: number): string {
+  return port === 0 ? '' : `${port}`;
+}
+
 function inSeconds(ms: number): string {
-  return (ms / 1000).toFixed(3);
+  return (Math.max(ms, 0) / 1000).toFixed(3);
 }
 
-/** `$http_user_agent`: several fields of one name are joined, cookies by "; ". */
-function fieldOf(headers: Exchange['head']['headers'], name: string): string | undefined {
-  const field = name.replaceAll('_', '-');
-  return field === 'cookie' ? cookieFields(headers) : headers.getJoined(field);
+/** `$http_user_agent`: all fields of that name, joined. In the name of the variable `_` stands for `-`, and for itself. */
+function field(headers: Headers, name: string): string | undefined {
+  if (name === 'cookie') return cookieFields(headers);
+  if (!name.includes('_')) return headers.getJoined(name);
+  return headers.getJoined(name.replaceAll('_', '-')) ?? fieldWithUnderscore(headers, name);
 }
 
-function cookieFields(headers: Exchange['head']['headers']): string | undefined {
+/** `underscores_in_headers on` lets them pass. */
+function fieldWithUnderscore(headers: Headers, name: string): string | undefined {
+  for (let i = 0; i < headers.length; i++) {
+    const lowerName = headers.lowerNameAt(i);
+    if (lowerName.replaceAll('-', '_') === name) return headers.getJoined(lowerName);
+  }
+  return undefined;
+}
+
+function cookieFields(headers: Headers): string | undefined {
   const fields: string[] = [];
   for (let i = 0; i < headers.length; i++) if (headers.lowerNameAt(i) === 'cookie') fields.push(headers.valueAt(i));
   return fields.length === 0 ? undefined : fields.join('; ');
@@ -98,29 +162,32 @@ function cookieFields(headers: Exchange['head']['headers']): string | undefined 
 
 /** The first argument of that name, as sent; nginx knows no difference between upper and lower case here. */
 function argument(args: string, name: string): string | undefined {
-  if (args === '') return undefined;
+  if (args === '' || name === '') return undefined;
   for (const pair of args.split('&')) {
     const equals = pair.indexOf('=');
-    if (equals === name.length && pair.slice(0, equals).toLowerCase() === name) return pair.slice(equals + 1);
-  }
-  return undefined;
-}
-
-function cookie(fields: string | undefined, name: string): string | undefined {
-  if (fields === undefined) return undefined;
-  for (const pair of fields.split(/[;,]/)) {
-    const equals = pair.indexOf('=');
-    if (equals > 0 && pair.slice(0, equals).trim().toLowerCase() === name) return pair.slice(equals + 1).trim();
+    if (equals === name.length && lowerCase(pair.slice(0, equals)) === name) return pair.slice(equals + 1);
   }
   return undefined;
 }
 
 function basicUser(authorization: string | undefined): string | undefined {
-  const encoded = authorization?.match(/^basic +([A-Za-z0-9+/=]+)$/i)?.[1];
+  const encoded = /^basic +([A-Za-z0-9+/]+=*)$/i.exec(authorization ?? '')?.[1];
   if (encoded === undefined) return undefined;
   const decoded = Buffer.from(encoded, 'base64').toString('latin1');
   const colon = decoded.indexOf(':');
-  return colon < 0 ? undefined : decoded.slice(0, colon);
+  return colon <= 0 ? undefined : decoded.slice(0, colon);
+}
+
+const REQUEST_ID = Symbol('request id');
+const REQUEST_ID_BYTES = 16;
+
+/** One for each request, made when it is first asked for. */
+function requestId(exchange: Exchange): string {
+  const known = exchange.note<string>(REQUEST_ID);
+  if (known !== undefined) return known;
+  const made = randomBytes(REQUEST_ID_BYTES).toString('hex');
+  exchange.setNote(REQUEST_ID, made);
+  return made;
 }
 
 function sentField(exchange: Exchange, name: string): string | undefined {
@@ -129,37 +196,26 @@ function sentField(exchange: Exchange, name: string): string | undefined {
       return exchange.contentLength < 0 ? undefined : `${exchange.contentLength}`;
     case 'connection':
       return exchange.status === 101 ? 'upgrade' : exchange.link.keepAlive ? 'keep-alive' : 'close';
+    case 'keep_alive':
+      return toldKeepAlive(exchange);
     case 'transfer_encoding':
       return exchange.framing === 'chunked' ? 'chunked' : undefined;
     default:
-      return exchange.answer.getJoined(name.replaceAll('_', '-'));
+      return field(exchange.answer, name);
   }
 }
 
-// The clock: the text of a second is made once.
-
-const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
-let second = -1;
-let texts = { iso: '', local: '' };
-
-function clock(): { iso: string; local: string } {
-  const now = Math.floor(Date.now() / 1000);
-  if (now === second) return texts;
-  second = now;
-  texts = clockTexts(new Date(now * 1000));
-  return texts;
+function toldKeepAlive({ link, location }: Exchange): string | undefined {
+  return link.keepAlive && location.keepaliveHeader > 0 ? `timeout=${location.keepaliveHeader}` : undefined;
 }
 
-function clockTexts(date: Date): { iso: string; local: string } {
-  const two = (value: number): string => `${value}`.padStart(2, '0');
-  const offset = -date.getTimezoneOffset();
-  const sign = offset < 0 ? '-' : '+';
-  const hours = two(Math.floor(Math.abs(offset) / 60));
-  const minutes = two(Math.abs(offset) % 60);
-  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  const day = two(date.getDate());
-  return {
-    iso: `${date.getFullYear()}-${two(date.getMonth() + 1)}-${day}T${time}${sign}${hours}:${minutes}`,
-    local: `${day}/${MONTHS[date.getMonth()]}/${date.getFullYear()}:${time} ${sign}${hours}${minutes}`,
-  };
+/** The document root with its symbolic links followed. */
+function realRoot(exchange: Exchange): string | undefined {
+  const root = exchange.location.documentRoot(exchange);
+  try {
+    return realpathSync(Buffer.from(root, 'latin1'), 'latin1');
+  } catch (error) {
+    exchange.log('crit', `realpath() "${root}" failed (${systemErrorText(systemErrorCode(error))})`);
+    return undefined;
+  }
 }

@@ -2,171 +2,215 @@
 // https://nginx.org/en/docs/http/ngx_http_log_module.html
 
 import { directives, type SetOf } from '../config/directive.ts';
-import { ConfigError } from '../config/errors.ts';
+import { comparePlaces, ConfigError } from '../config/errors.ts';
 import { byteString } from '../config/source.ts';
-import { parseTemplate, type Template, type VariableSlot } from '../config/template.ts';
-import {
-  any,
-  argument,
-  integer,
-  optional,
-  parameters,
-  path,
-  rest,
-  size,
-  template,
-  time,
-  word,
-} from '../config/values.ts';
-import { AccessLog, type Escape, escapeDefault, escapeJson, escapeNone } from '../diagnostics/access-log.ts';
+import { parseTemplate } from '../config/template.ts';
+import type { Argument, Position } from '../config/tree.ts';
+import { alone, argument, integer, mapped, optional, parameters, path, rest, seconds, word } from '../config/values.ts';
+import { AccessLog } from '../diagnostics/access-log.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import type { HttpDraft, LocationDraft, Workshop } from './draft.ts';
+import type { HttpDraft, Workshop } from './draft.ts';
+import { compileLogFormat, type LogFormat } from './log-format.ts';
+import { type LogParameters, logParametersKind } from './log-parameters.ts';
 import { nginxModule } from './module.ts';
+import { NamedLog, type NamedLogPolicy, NO_CACHE } from './named-log.ts';
 
 const COMBINED =
   '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"';
 
-const conditionKind = template('condition');
-const logParameters = parameters('parameters', {
-  buffer: size('size'),
-  flush: time('time'),
-  gzip: integer('level'),
-  if: conditionKind,
-});
+const cacheKind = mapped(
+  parameters(
+    'parameters',
+    {
+      off: alone,
+      max: integer('number', { min: 1 }),
+      inactive: seconds('time'),
+      min_uses: integer('number'),
+      valid: seconds('time'),
+    },
+    {
+      needed: true,
+      invalid: (key, value, directive) => `invalid "${directive}" parameter "${key}=${value}"`,
+      unknown: (text, directive) => `invalid "${directive}" parameter "${text}"`,
+    },
+  ),
+  ({ off, max, inactive, min_uses, valid }, directive): NamedLogPolicy => {
+    if (off) return NO_CACHE;
+    if (max === undefined) throw new ConfigError(`"${directive}" must have "max" parameter`);
+    return {
+      max,
+      inactive: inactive ?? NO_CACHE.inactive,
+      minUses: min_uses ?? NO_CACHE.minUses,
+      valid: valid ?? NO_CACHE.valid,
+    };
+  },
+);
 
 const table = directives({
   log_format: {
     in: ['http'],
     args: [
       word('name'),
-      rest(argument('string', '[escape=default|json|none] string', (text, given) => ({ text, given }))),
+      rest(argument('string', '[escape=default|json|none] string', (_, given): Argument => given)),
     ],
     many: true,
     doc: 'A format for lines of `access_log`. `combined` exists without it.',
   },
   access_log: {
     in: ['http', 'server', 'location', 'if', 'limit_except'],
-    args: [path('file'), optional(word('format')), any(word('parameter'))],
+    args: [path('file'), optional(word('format')), logParametersKind],
     many: true,
     default: 'logs/access.log',
-    doc: 'Where lines go, in which format; `buffer=size` and `flush=time` gather them, `if=condition` leaves out those for which it is empty or 0. `off` takes away what a higher level says.',
-    differs: '`gzip` and `syslog:` are not there yet, nor variables in the path.',
+    doc: 'Where lines go, in which format; `buffer=size` and `flush=time` gather them, `if=condition` leaves out those for which it is empty or 0. `off` takes away what a higher level says. A path with variables is opened by the worker, if the document root is there.',
+    differs:
+      '`gzip` and `syslog:` are not there yet. A path in which a variable has put `..` is refused. A tunnel is one line, written when it ends.',
   },
   open_log_file_cache: {
     in: ['http', 'server', 'location'],
-    args: [rest(word('parameter'))],
-    effect: 'no effect',
-    doc: 'Log files are kept open.',
+    args: [cacheKind],
+    doc: 'How many log files whose names have variables are kept open in each worker (`max`), how long without a line (`inactive`, 10 s), after how many lines (`min_uses`, 1), and how long until the name is looked at again (`valid`, 60 s).',
   },
 });
 
 type Set = SetOf<typeof table>;
 type WrittenLog = Set['access_log'][number];
+type LogWriter = (exchange: Exchange) => void;
 
 export const log = nginxModule('http_log', {
   doc: 'https://nginx.org/en/docs/http/ngx_http_log_module.html',
   directives: table,
-  http(set, draft) {
-    const formats = formatsOf(draft);
-    for (const { name, string, at } of set.log_format) {
-      draft.workshop.problems.attempt(() => {
-        if (formats.has(name)) throw new ConfigError(`duplicate "log_format" name "${name}"`, at);
-        formats.set(name, compileFormat(string, draft.workshop));
-      });
-    }
+  http(set, http, level) {
+    const { problems } = http.workshop;
+    const logs = AccessLogs.of(http);
+    for (const { name, string, at } of set.log_format) problems.attempt(() => logs.defineFormat(name, string, at));
+    // Whatever is wrong with them is told, though no server may inherit them.
+    if (level.has('access_log')) logs.writers(set);
   },
   location(set, draft) {
-    if (set.access_log.some(({ file }) => file === 'off')) return;
-    for (const written of set.access_log) {
-      draft.workshop.problems.attempt(() => {
-        const accessLog = accessLogOf(written, draft);
-        draft.log.push((exchange) => accessLog.write(exchange));
-      });
-    }
+    draft.log.push(...AccessLogs.of(draft.server.http).writers(set));
   },
 });
 
-type Format = (exchange: Exchange) => string;
-
-const FORMATS = Symbol('log formats');
-
-function formatsOf(draft: HttpDraft): Map<string, Format> {
-  const known = draft.notes.get(FORMATS) as Map<string, Format> | undefined;
-  if (known !== undefined) return known;
-  const formats = new Map<string, Format>([['combined', compileText(COMBINED, escapeDefault, draft.workshop)]]);
-  draft.notes.set(FORMATS, formats);
-  return formats;
+interface Format {
+  readonly line: LogFormat;
+  /** undefined for `combined`, which is there before anything is read. */
+  readonly at: Position | undefined;
 }
 
-const ESCAPES: Readonly<Record<string, Escape>> = {
-  'escape=default': escapeDefault,
-  'escape=json': escapeJson,
-  'escape=none': escapeNone,
-};
+const LOGS = Symbol('access logs');
 
-interface FormatPart {
-  readonly text: string;
-  readonly given: { readonly at: Template['at'] };
-}
+/** The formats and logs of a configuration: a log is made once, however many locations inherit it. */
+class AccessLogs {
+  readonly #workshop: Workshop;
+  readonly #formats = new Map<string, Format>();
+  readonly #writers = new Map<WrittenLog, LogWriter | undefined>();
 
-function compileFormat(parts: readonly FormatPart[], workshop: Workshop): Format {
-  const [first] = parts;
-  const named = first !== undefined && first.text.startsWith('escape=');
-  if (named && !(first.text in ESCAPES)) {
-    throw new ConfigError(`unknown log format escaping "${first.text.slice(7)}"`, first.given.at);
+  private constructor(workshop: Workshop) {
+    this.#workshop = workshop;
+    const nowhere = { source: { file: '', text: '' }, line: 0, column: 0, offset: 0, length: 0 };
+    const line = compileLogFormat([{ text: COMBINED, quoted: true, at: nowhere }], workshop);
+    this.#formats.set('combined', { line, at: undefined });
   }
-  const escape = (named ? ESCAPES[first.text] : undefined) ?? escapeDefault;
-  const text = (named ? parts.slice(1) : parts).map((part) => part.text).join('');
-  return compileText(text, escape, workshop, first?.given.at);
+
+  static of({ notes, workshop }: HttpDraft): AccessLogs {
+    const known = (notes.get(LOGS) as AccessLogs | undefined) ?? new AccessLogs(workshop);
+    notes.set(LOGS, known);
+    return known;
+  }
+
+  defineFormat(name: string, strings: readonly Argument[], at: Position): void {
+    if (this.#formats.has(name)) throw new ConfigError(`duplicate "log_format" name "${name}"`, at);
+    this.#formats.set(name, { line: compileLogFormat(strings, this.#workshop), at });
+  }
+
+  /** What writes the logs that are in force on a level; what is wrong with one is told once. */
+  writers(set: Set): LogWriter[] {
+    const written = set.access_log;
+    const off = written.some(({ file }) => file === 'off');
+    const made = written.map((one) => this.#writer(one, set.open_log_file_cache ?? NO_CACHE));
+    return off ? [] : made.filter((writer) => writer !== undefined);
+  }
+
+  #writer(written: WrittenLog, policy: NamedLogPolicy): LogWriter | undefined {
+    const isNamed = written.file.includes('$');
+    const known = this.#writers.get(written);
+    // Of a named log each level may keep files in its own way.
+    if (this.#writers.has(written) && (known === undefined || !isNamed)) return known;
+    const made = this.#workshop.problems.attempt(() =>
+      isNamed ? this.#namedLog(written, policy) : this.#fileLog(written),
+    );
+    this.#writers.set(written, made);
+    return made;
+  }
+
+  #fileLog(written: WrittenLog): LogWriter | undefined {
+    const { file, parameters: given, at } = written;
+    if (file === 'off') return this.#nothing(written);
+    const line = this.#format(written);
+    this.#refuseWhatIsMissing(written);
+    const absolute = this.#workshop.fromPrefix(file);
+    this.#workshop.logPaths.add(absolute);
+    this.#declareBuffer(absolute, given, written.file, at);
+    const log = new AccessLog({
+      file: this.#workshop.logFiles.file(absolute),
+      format: line,
+      condition: this.#condition(given),
+    });
+    return (exchange) => log.write(exchange);
+  }
+
+  #nothing({ format, at }: WrittenLog): undefined {
+    if (format !== undefined) throw new ConfigError(`invalid parameter "${format}"`, at);
+  }
+
+  #namedLog(written: WrittenLog, policy: NamedLogPolicy): LogWriter {
+    const { file, parameters: given, at } = written;
+    const line = this.#format(written);
+    this.#refuseWhatIsMissing(written);
+    if (given.buffer !== undefined) throw new ConfigError('buffered logs cannot have variables in name', at);
+    const name = this.#workshop.text(parseTemplate(file, at));
+    const prefix = byteString(this.#workshop.fromPrefix(''));
+    const log = new NamedLog({
+      path: (exchange) => absolute(name(exchange), prefix),
+      line,
+      condition: this.#condition(given),
+      policy,
+    });
+    return (exchange) => log.write(exchange);
+  }
+
+  #refuseWhatIsMissing({ file, parameters: { gzip, flush, buffer }, at }: WrittenLog): void {
+    if (file.startsWith('syslog:')) throw new ConfigError(`"access_log ${file}" is not supported yet`, at);
+    if (gzip !== undefined) throw new ConfigError('"gzip" of "access_log" is not supported yet', gzip.at);
+    if (flush > 0 && buffer === undefined)
+      throw new ConfigError(`no buffer is defined for access_log "${file}"`, at);
+  }
+
+  /** As nginx, which reads from top to bottom: a format must stand before the log that uses it. */
+  #format({ format = 'combined', at }: WrittenLog): LogFormat {
+    const name = format.toLowerCase();
+    const found = [...this.#formats].find(([known]) => known.toLowerCase() === name)?.[1];
+    if (found === undefined) throw new ConfigError(`unknown log format "${format}"`, at);
+    if (found.at === undefined || comparePlaces(found.at, at) < 0) return found.line;
+    const mend = `"log_format ${format}" must stand before it`;
+    throw new ConfigError(`unknown log format "${format}"`, at, { mend });
+  }
+
+  /** All logs that go to one file share its buffer. */
+  #declareBuffer(absolutePath: string, { buffer, flush }: LogParameters, written: string, at: Position): void {
+    if (buffer === undefined) return;
+    const { logBuffers } = this.#workshop;
+    const former = logBuffers.get(absolutePath);
+    if (former !== undefined && (former.size !== buffer || former.flush !== flush))
+      throw new ConfigError(`access_log "${written}" already defined with conflicting parameters`, at);
+    logBuffers.set(absolutePath, { size: buffer, flush });
+  }
+
+  #condition({ condition }: LogParameters): ((exchange: Exchange) => string) | undefined {
+    return condition === undefined ? undefined : this.#workshop.text(condition);
+  }
 }
 
-type Piece = string | VariableSlot<Exchange>;
-
-/** A variable without a value is `-`, or with `escape=json` and `none` nothing: nginx's rule. */
-function compileText(text: string, escape: Escape, workshop: Workshop, at = NOWHERE): Format {
-  const missing = escape === escapeDefault ? '-' : '';
-  const pieces: Piece[] = parseTemplate(text, at).parts.map((part) => {
-    if (typeof part === 'string') return byteString(part);
-    if ('capture' in part) return '';
-    return workshop.variables.slot(part.variable, part.at);
-  });
-  return (exchange) => {
-    let line = '';
-    for (const piece of pieces) line += typeof piece === 'string' ? piece : shown(piece.get(exchange), escape, missing);
-    return line;
-  };
-}
-
-function shown(value: string | undefined, escape: Escape, missing: string): string {
-  return value === undefined || value === '' ? missing : escape(value);
-}
-
-const NOWHERE = { source: { file: '', text: '' }, line: 0, column: 0, offset: 0, length: 0 };
-
-function accessLogOf(written: WrittenLog, draft: LocationDraft): AccessLog<Exchange> {
-  const { workshop, server } = draft;
-  const { file, format: formatName = 'combined', at } = written;
-  if (/^syslog:/.test(file)) throw new ConfigError(`"access_log ${file}" is not supported yet`, at);
-  if (file.includes('$')) throw new ConfigError('variables in the path of "access_log" are not supported yet', at);
-  const given = readParameters(written);
-  const format = formatsOf(server.http).get(formatName);
-  if (format === undefined) throw new ConfigError(`unknown log format "${formatName}"`, at);
-  const absolute = workshop.fromPrefix(file);
-  workshop.logPaths.add(absolute);
-  const logFile = workshop.logFiles.file(absolute);
-  if (given.buffer !== undefined) logFile.buffer({ size: given.buffer, flush: given.flush ?? 0 });
-  return new AccessLog({
-    file: logFile,
-    format,
-    condition: given.if === undefined ? undefined : workshop.text(given.if),
-  });
-}
-
-function readParameters({ parameter, at }: WrittenLog) {
-  const args = parameter.map((text) => ({ text, quoted: false, at }));
-  const given = logParameters.parse(args, 'access_log');
-  if (given.gzip !== undefined) throw new ConfigError('"gzip" of "access_log" is not supported yet', at);
-  if (given.flush !== undefined && given.buffer === undefined)
-    throw new ConfigError(`no buffer is defined for access_log`, at);
-  return given;
+function absolute(name: string, prefix: string): string {
+  return name.startsWith('/') ? name : prefix + name;
 }

@@ -8,10 +8,11 @@ import { FileError } from '../config/files.ts';
 import { byteString } from '../config/source.ts';
 import { parseTemplate, type Template } from '../config/template.ts';
 import { any, flag, integer, offset, oneOf, path, size, someOf, template, text, time, word } from '../config/values.ts';
+import type { Text } from '../exchange/exchange.ts';
 import { proxyPass } from '../serve/proxy.ts';
 import type { ProxySettings, ProxyTarget } from '../serve/proxy-settings.ts';
 import type { NextUpstreamSettings } from '../upstream/attempts.ts';
-import { DEFAULT_KEEPALIVE, NO_KEEPALIVE } from '../upstream/keepalive.ts';
+import { NO_KEEPALIVE } from '../upstream/keepalive.ts';
 import { sharedPeers, unsharedPeers } from '../upstream/peer-table.ts';
 import { Upstream } from '../upstream/upstream.ts';
 import type { NextCondition } from '../upstream/upstream-fault.ts';
@@ -277,7 +278,8 @@ function proxySettings(set: Set, url: Template, draft: LocationDraft): ProxySett
   return {
     scheme: scheme === 'https' ? 'https' : 'http',
     target,
-    replacedLength: replacedLength(draft),
+    // A URL made of variables has the whole URI in it, or none.
+    replacedLength: url.constant === undefined ? -1 : replacedLength(draft),
     httpVersion: set.proxy_http_version === '1.0' ? 10 : 11,
     setHeaders,
     setNames: new Set(setHeaders.map(({ lowerName }) => lowerName)),
@@ -291,7 +293,7 @@ function proxySettings(set: Set, url: Template, draft: LocationDraft): ProxySett
     ignoreClientAbort: set.proxy_ignore_client_abort,
     interceptErrors: set.proxy_intercept_errors,
     next: nextUpstream(set),
-    tlsName: workshop.text(set.proxy_ssl_name),
+    tlsName: nameWithoutPort(workshop.text(set.proxy_ssl_name)),
     connection: {
       connectTimeout: set.proxy_connect_timeout,
       sendTimeout: set.proxy_send_timeout,
@@ -381,7 +383,7 @@ function implicitUpstream(address: Address, draft: LocationDraft, url: Template)
   const addresses = addressesOf(address, url.at, workshop);
   if (addresses.length === 0) return undefined;
   const upstream = new Upstream(
-    { name, servers: addresses.map((one) => plainPeer(one, name)), keepalive: DEFAULT_KEEPALIVE },
+    { name, servers: addresses.map((one) => plainPeer(one, name)), keepalive: NO_KEEPALIVE },
     sharedPeers(workshop.zones),
   );
   shared.set(name, upstream);
@@ -503,6 +505,11 @@ function nextUpstream(set: Set): NextUpstreamSettings {
 }
 
 // TLS.
+
+/** A certificate is for a host, whatever its port. */
+function nameWithoutPort(name: Text): Text {
+  return (exchange) => name(exchange).replace(/:\d+$/, '');
+}
 
 const CONTEXTS = Symbol('TLS contexts towards upstreams');
 

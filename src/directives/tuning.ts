@@ -4,8 +4,9 @@
 import type { Context, DirectiveSpec } from '../config/directive.ts';
 import { directives } from '../config/directive.ts';
 import { ConfigError } from '../config/errors.ts';
-import { parseNumber, parseSize, parseTime } from '../config/quantities.ts';
+import { parseNumber, parseSize } from '../config/quantities.ts';
 import {
+  alone,
   argument,
   bufferSize,
   count,
@@ -15,6 +16,7 @@ import {
   offset,
   oneOf,
   optional,
+  parameters,
   path,
   rest,
   saying,
@@ -60,43 +62,31 @@ const poolSize = mapped(size('size'), (value) => {
   return value;
 });
 
-/** `name=value` where `isValue` takes the value. */
-type Parameters = Readonly<Record<string, (value: string) => boolean>>;
-
-function isParameter(text: string, known: Parameters): boolean {
-  const equals = text.indexOf('=');
-  const name = text.slice(0, Math.max(0, equals));
-  return Object.hasOwn(known, name) && (known[name] as Parameters[string])(text.slice(equals + 1));
-}
-
-const isNumber = (text: string): boolean => parseNumber(text) !== undefined;
-const isPositive = (text: string): boolean => (parseNumber(text) ?? 0) > 0;
-const isTime = (text: string): boolean => parseTime(text, 's') !== undefined;
-
-/** What nginx keeps of files that are open: `off`, or `max=` with other parameters. */
-function fileCache(directive: string, known: Parameters) {
-  const parameter = argument('parameter', 'off | max=number [name=value ...]', (text) => {
-    if (text === 'off' || isParameter(text, known)) return text;
-    throw new ConfigError(`invalid "${directive}" parameter "${text}"`);
-  });
-  return mapped(rest(parameter), (given) => {
-    if (given.some((one) => one === 'off' || one.startsWith('max='))) return given;
-    throw new ConfigError(`"${directive}" must have the "max" parameter`);
-  });
-}
-
 const threads = mapped(
-  rest(
-    argument('parameter', 'threads=number [max_queue=number]', (text) => {
-      const [, name, value = ''] = /^(threads|max_queue)=(.*)$/.exec(text) ?? [];
-      if (name === undefined) throw new ConfigError(`invalid parameter "${text}"`);
-      if (!isNumber(value) || text === 'threads=0') throw new ConfigError(`invalid ${name} value "${text}"`);
-      return name;
-    }),
+  parameters(
+    'parameters',
+    { threads: integer('number', { min: 1 }), max_queue: integer('number') },
+    { needed: true, invalid: (key, value) => `invalid ${key} value "${key}=${value}"` },
   ),
-  (names) => {
-    if (!names.includes('threads')) throw new ConfigError('"thread_pool" must have "threads" parameter');
-    return names;
+  (given) => {
+    if (given.threads === undefined) throw new ConfigError('"thread_pool" must have "threads" parameter');
+    return given;
+  },
+);
+
+const openFiles = mapped(
+  parameters(
+    'parameters',
+    { off: alone, max: integer('number', { min: 1 }), inactive: seconds('time') },
+    {
+      needed: true,
+      invalid: (key, value, directive) => `invalid "${directive}" parameter "${key}=${value}"`,
+      unknown: (text, directive) => `invalid "${directive}" parameter "${text}"`,
+    },
+  ),
+  (given, directive) => {
+    if (given.off || given.max !== undefined) return given;
+    throw new ConfigError(`"${directive}" must have the "max" parameter`);
   },
 );
 
@@ -107,7 +97,7 @@ const affinityMask = argument('mask', 'auto [mask] | mask ...', (text) => {
 });
 
 const signedNumber = argument('number', 'number', (text, _, directive) => {
-  if (!isNumber(text.replace(/^-/, ''))) throw new ConfigError(`"${directive}" directive invalid number`);
+  if (parseNumber(text.replace(/^-/, '')) === undefined) throw new ConfigError(`"${directive}" directive invalid number`);
   return Number(text);
 });
 
@@ -156,7 +146,7 @@ export const tuning = nginxModule('tuning', {
     output_buffers: without(SETTINGS, [count('number'), bufferSize('size')], 'Files are read in pieces of 64 KB.'),
     postpone_output: without(SETTINGS, [size('size')], 'What belongs together leaves together.'),
     read_ahead: without(SETTINGS, [size('size')], 'The kernel reads ahead.'),
-    open_file_cache: without(SETTINGS, [fileCache('open_file_cache', { max: isPositive, inactive: isTime })], OPENED),
+    open_file_cache: without(SETTINGS, [openFiles], OPENED),
     open_file_cache_errors: without(SETTINGS, [flag], OPENED),
     open_file_cache_events: without(SETTINGS, [flag], OPENED),
     open_file_cache_min_uses: without(SETTINGS, [integer('number')], OPENED),

@@ -2,6 +2,7 @@
 // https://nginx.org/en/docs/http/ngx_http_upstream_module.html#variables
 
 import type { Exchange, UpstreamTrace } from '../exchange/exchange.ts';
+import { answerCookie } from './cookies.ts';
 import type { VariableGetter } from './module.ts';
 
 export const upstreamVariables: Readonly<Record<string, VariableGetter>> = {
@@ -13,32 +14,23 @@ export const upstreamVariables: Readonly<Record<string, VariableGetter>> = {
   upstream_response_length: (exchange) => joined(exchange, (trace) => `${trace.responseLength}`),
   upstream_bytes_received: (exchange) => joined(exchange, (trace) => `${trace.bytesReceived}`),
   upstream_bytes_sent: (exchange) => joined(exchange, (trace) => `${trace.bytesSent}`),
-  'upstream_http_*': (exchange, rest) => exchange.upstreamHead?.headers.getJoined(rest.replaceAll('_', '-')),
-  'upstream_cookie_*': (exchange, rest) => setCookie(exchange, rest),
-  'upstream_trailer_*': (exchange, rest) => exchange.upstreamTrailers?.getJoined(rest.replaceAll('_', '-')),
+  // There is no cache.
+  upstream_cache_status: () => undefined,
+  upstream_cache_last_modified: () => undefined,
+  upstream_cache_etag: () => undefined,
+  'upstream_http_*': ({ upstreamHead }, name) => upstreamHead?.headers.getJoined(name.replaceAll('_', '-')),
+  'upstream_cookie_*': ({ upstreamHead }, name) => {
+    return upstreamHead === undefined ? undefined : answerCookie(upstreamHead.headers, name);
+  },
+  'upstream_trailer_*': ({ upstreamTrailers }, name) => upstreamTrailers?.getJoined(name.replaceAll('_', '-')),
 };
 
-function joined(exchange: Exchange, show: (trace: UpstreamTrace) => string): string | undefined {
-  const { upstreams } = exchange;
+function joined({ upstreams }: Exchange, show: (trace: UpstreamTrace) => string): string | undefined {
   if (upstreams === undefined) return undefined;
-  if (upstreams.length === 1) return show(upstreams[0] as UpstreamTrace);
-  return upstreams.map(show).join(', ');
+  return upstreams.length === 1 ? show(upstreams[0] as UpstreamTrace) : upstreams.map(show).join(', ');
 }
 
 /** `0.123`, or `-` for what did not come to pass. */
 function inSeconds(ms: number): string {
   return ms < 0 ? '-' : (ms / 1000).toFixed(3);
-}
-
-/** The value of a cookie that the peer set. */
-function setCookie(exchange: Exchange, name: string): string | undefined {
-  const headers = exchange.upstreamHead?.headers;
-  if (headers === undefined) return undefined;
-  for (let i = 0; i < headers.length; i++) {
-    if (headers.lowerNameAt(i) !== 'set-cookie') continue;
-    const [pair = ''] = headers.valueAt(i).split(';', 1);
-    const equals = pair.indexOf('=');
-    if (equals > 0 && pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim();
-  }
-  return undefined;
 }

@@ -209,7 +209,7 @@ function isSchemeByte(byte: number): boolean {
 function endsInPort(bytes: Uint8Array, at: number, end: number): boolean {
   let i = end;
   while (i > at && digitAt(bytes, i - 1, end) >= 0) i--;
-  return i < end && i > at + 1 && bytes[i - 1] === COLON;
+  return i < end && i > at && bytes[i - 1] === COLON;
 }
 
 function digitAt(bytes: Uint8Array, at: number, end: number): number {

@@ -69,6 +69,13 @@ export class Configurations {
     };
   }
 
+  /** Opens its error log alone. @throws LogFileError */
+  openErrorLog({ snapshot }: Draft): ErrorLog {
+    const { logFiles, privileges } = this.#options;
+    privileges.asOwner(() => logFiles.open(snapshot.core.errorLogs.map(({ path }) => path)));
+    return snapshot.errorLog;
+  }
+
   /** It has gone from all workers, or never came to them. */
   forget({ number }: Draft | Configuration): void {
     this.#options.zones.endConfiguration(number);

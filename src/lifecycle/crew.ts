@@ -6,7 +6,7 @@ import type { LogDescriptors } from '../diagnostics/log-files.ts';
 import { BackOff } from './back-off.ts';
 import type { Configuration } from './configuration.ts';
 import { WATCH_INTERVAL } from './heartbeat.ts';
-import type { Ending, WorkerHandle } from './worker-handle.ts';
+import { type Ending, WorkerEnded, type WorkerHandle } from './worker-handle.ts';
 
 export interface CrewOptions {
   readonly hire: (index: number) => WorkerHandle;
@@ -62,8 +62,7 @@ export class Crew {
    * the old one
    */
   async change(count: number, configuration: Configuration, shutdownTimeout: number): Promise<void> {
-    const members = this.#serving;
-    await Promise.all(members.map(({ handle }) => handle.prepare(configuration.plan)));
+    const members = await this.#prepareAll(configuration);
     if (this.#closing) throw new Error('the process is about to end');
     const old = this.#current;
     this.#current = configuration;
@@ -75,6 +74,17 @@ export class Crew {
     if (old !== undefined) this.#checkGone(old);
     await this.#bringOthersUpToDate();
     await Promise.all(this.#missing.map((index) => this.#hireOrReplace(index)));
+  }
+
+  /** @returns those that have prepared it. One that dies meanwhile does not count, unless nobody is left. @throws where one cannot build it */
+  async #prepareAll(configuration: Configuration): Promise<Member[]> {
+    const members = this.#serving;
+    const results = await Promise.allSettled(members.map(({ handle }) => handle.prepare(configuration.plan)));
+    const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
+    const refusal = failures.find((failure) => !(failure instanceof WorkerEnded));
+    if (refusal !== undefined) throw refusal;
+    if (failures[0] !== undefined && failures.length === members.length) throw failures[0];
+    return members.filter((_, index) => results[index]?.status === 'fulfilled');
   }
 
   /** Until each worker writes to the new files. One that ends meanwhile does so as well. */

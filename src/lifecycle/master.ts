@@ -136,8 +136,8 @@ export class Master {
     if (this.#state !== 'starting') return;
     this.#try(() => this.#options.privileges.become(core.user));
     const count = core.masterProcess ? core.workerProcesses : 1;
-    this.#options.zones.useWorkers(count);
     try {
+      this.#options.zones.useWorkers(count);
       await this.#crew.start(count, configuration);
     } catch (error) {
       if (this.#state === 'starting') throw this.#cannotStart(error);

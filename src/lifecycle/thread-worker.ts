@@ -6,7 +6,7 @@ import type { Plan } from './engine.ts';
 import { createHeart, HeartWatch } from './heartbeat.ts';
 import type { FromWorker, ToWorker, WorkerBirth } from './messages.ts';
 import type { Privileges } from './privileges.ts';
-import type { Ending, WorkerHandle } from './worker-handle.ts';
+import { type Ending, WorkerEnded, type WorkerHandle } from './worker-handle.ts';
 
 export interface ThreadWorkerOptions extends Omit<WorkerBirth, 'heart' | 'asksToListen'> {
   readonly privileges: Privileges;
@@ -132,7 +132,7 @@ export class ThreadWorker implements WorkerHandle {
 
   #end(code: number): Ending {
     for (const lower of this.#raised.splice(0)) lower();
-    for (const { reject } of this.#answers.values()) reject(new Error(`worker process ${this.thread} has ended`));
+    for (const { reject } of this.#answers.values()) reject(new WorkerEnded(`worker process ${this.thread} has ended`));
     this.#answers.clear();
     return { code, reason: this.#reason };
   }

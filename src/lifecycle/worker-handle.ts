@@ -11,6 +11,11 @@ export interface Ending {
   readonly reason: string | undefined;
 }
 
+/** The worker ended before it could answer. */
+export class WorkerEnded extends Error {
+  override readonly name = 'WorkerEnded';
+}
+
 export interface WorkerHandle {
   /** Its number, from 0; a successor has its predecessor's. */
   readonly index: number;
@@ -18,7 +23,7 @@ export interface WorkerHandle {
   readonly thread: number;
   /** Resolved when nothing of it runs any more. */
   readonly ended: Promise<Ending>;
-  /** Builds the plan's snapshot, and keeps it for `commit`. Rejected where that fails, or the worker ends. */
+  /** Builds the plan's snapshot, and keeps it for `commit`. Rejected where that fails; with WorkerEnded where the worker ends. */
   prepare(plan: Plan): Promise<void>;
   /** Serves by it. Rejected where an address cannot be opened. @param retired called when nothing uses this snapshot any more; not where the worker ends */
   commit(retired: () => void): Promise<void>;

@@ -35,6 +35,7 @@ class WorkerThread {
     const faults = new Faults({ log: () => this.#log, giveUp: () => process.exit(TOO_MANY_FAULTS) });
     faults.catchAll();
     onOwnerFault((fault) => faults.note(fault));
+    process.on('exit', () => this.#logFiles.flush());
     this.#port.on('message', (message: ToWorker) => this.#obey(message));
   }
 
@@ -61,7 +62,7 @@ class WorkerThread {
         break;
       case 'stop':
         this.#core?.stop();
-        this.#end();
+        process.exit(0);
     }
   }
 
@@ -101,8 +102,8 @@ class WorkerThread {
   }
 
   #quit(timeout: number): void {
-    if (this.#core === undefined) this.#end();
-    else void this.#core.quit(timeout).then(() => this.#end());
+    if (this.#core === undefined) process.exit(0);
+    void this.#core.quit(timeout).then(() => process.exit(0));
   }
 
   #permit(): Promise<() => void> {
@@ -115,11 +116,6 @@ class WorkerThread {
     // What the master says about it in the log comes after what was said here.
     this.#logFiles.flushTurn();
     this.#port.postMessage(message);
-  }
-
-  #end(): never {
-    this.#logFiles.flush();
-    process.exit(0);
   }
 }
 

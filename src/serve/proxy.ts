@@ -72,6 +72,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     if (refused !== undefined) return refused;
     exchange.watcher = this;
     exchange.proxied = this.target;
+    exchange.link.sendContinue();
     if (!exchange.head.hasBody || !settings.passRequestBody) this.#tryNext();
     else this.#takeBody();
     return DONE;

@@ -61,7 +61,7 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   readonly #settings: TunnelSettings;
   readonly #owner: TunnelOwner;
   #state = RELAYING;
-  /** The read timeout while relaying, then what bounds the ending. */
+  /** The read timeout, while relaying; the legs themselves bound their ending. */
   readonly #deadline: Deadline;
 
   constructor({ client, peer, settings, followFrames, deflate, owner }: TunnelOptions) {

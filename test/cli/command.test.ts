@@ -161,9 +161,10 @@ test('-s says why it cannot reach anybody', async (t) => {
 
 test('with daemon on the command returns when the gateway listens, and the gateway goes on', async (t) => {
   const port = await freePort();
-  const conf = `pid logs/nginx.pid; error_log logs/error.log notice; ${serving(port)}`;
+  const conf = `pid logs/nginx.pid; error_log logs/error.log notice; load_module x.so; ${serving(port)}`;
   const gate = new Sockgate(t, { conf, bare: true });
   assert.deepEqual(await gate.run(), { code: 0, stdout: '', stderr: '' });
+  assert.ok(gate.count(/x\.so/g) <= 1, 'said once, by one of the two processes');
   assert.equal(await get(port), 'hello');
   assert.ok(gate.pid > 0);
   const { pid } = gate;

@@ -1,8 +1,10 @@
 // Log files on a real disk, on pipes, and on what cannot be written to.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync, readFileSync, readSync, renameSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, constants, openSync, readFileSync, readSync, renameSync, symlinkSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
@@ -185,6 +187,47 @@ test('a pipe can be opened before anybody reads it', (t) => {
   t.after(() => closeSync(reader));
   assert.equal(drain(reader), 'early\n');
 });
+
+test('a line that must not get lost does not wait for the end of the turn, nor overtakes those that do', (t) => {
+  const path = inFolder(t)('a.log');
+  const files = new LogFiles({ perTurn: true });
+  const file = files.file(path);
+  files.open();
+  file.write('one');
+  file.writeNow('two');
+  assert.equal(read(path), 'one\ntwo\n');
+});
+
+test('a link to the standard output is that, also where it cannot be opened by name, being a socket', async (t) => {
+  const folder = temporaryFolder(t, {});
+  const path = join(folder, 'access.log');
+  symlinkSync('/dev/stdout', path);
+  const [ours, theirs] = await socketPair(t);
+  const module = new URL('../../src/diagnostics/log-files.ts', import.meta.url).href;
+  const program = `
+    const { LogFiles } = await import(${JSON.stringify(module)});
+    const files = new LogFiles();
+    files.file(${JSON.stringify(path)}).write('through the socket');
+    files.open();`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', theirs, 'inherit'],
+  });
+  const [chunk] = (await once(ours, 'data')) as [Buffer];
+  assert.equal(String(chunk), 'through the socket\n');
+  await once(child, 'exit');
+});
+
+/** Two ends of one connection. */
+async function socketPair(t: TestContext): Promise<[Socket, Socket]> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const theirs = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [ours] = (await once(server, 'connection')) as [Socket];
+  server.close();
+  t.after(() => [ours, theirs].map((socket) => socket.destroy()));
+  if (theirs.connecting) await once(theirs, 'connect');
+  return [ours, theirs];
+}
 
 test('a full disk is told once a minute, and is not tried all the time', (t) => {
   const now = t.mock.timers;

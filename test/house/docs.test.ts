@@ -1,12 +1,14 @@
 // What is written by a script is up to date, what is written by hand names what exists, and nothing names this machine.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { test } from 'node:test';
 import { withFigures } from '../../scripts/figures.ts';
 import { writtenFiles } from '../../scripts/write-docs.ts';
 import { allModules } from '../../src/directives/all-modules.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -69,6 +71,15 @@ test('the differences from nginx name only directives that exist', () => {
     named.map(([, name]) => name as string).filter((name) => !known.has(name)),
     [],
   );
+});
+
+test('the configuration of the README is right', (t) => {
+  const [, configuration = ''] = /```nginx\n([\s\S]*?)```/.exec(read('README.md')) ?? [];
+  const folder = temporaryFolder(t, { 'nginx.conf': configuration });
+  const command = [join(ROOT, 'src/cli/main.ts'), '-t', '-p', folder, '-e', 'stderr', '-c', 'nginx.conf'];
+  const { status, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8', timeout: 30_000 });
+  assert.equal(status, 0, stderr);
+  assert.doesNotMatch(stderr, /warn/);
 });
 
 test('the figures take their place, and only theirs', () => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { HeadLimits } from '../../src/http1/request-head.ts';
-import { DEFAULT_HEAD_LIMITS, NEED_MORE, RequestHeadParser } from '../../src/http1/request-head.ts';
+import { DEFAULT_HEAD_LIMITS, NEED_MORE, REFUSED, RequestHeadParser } from '../../src/http1/request-head.ts';
 import { readRequests } from './read-as-sockgate.ts';
 
 const HOST = 'Host: a\r\n';
@@ -106,6 +106,22 @@ test('a line that never ends is refused as soon as it cannot fit any more', () =
   while (parser.feed(piece, 0, piece.length) === NEED_MORE) fed += piece.length;
   assert.equal(parser.refusal.status, 494);
   assert.ok(fed <= 8192, `${fed} bytes were taken`);
+});
+
+test('a line that fills its room and has not ended is refused at once, not at the next byte', () => {
+  const parser = new RequestHeadParser(SMALL);
+  const full = Buffer.from(`GET /${'a'.repeat(256 - 'GET /'.length)}`);
+  assert.equal(parser.feed(full, 0, full.length - 1), NEED_MORE);
+  assert.equal(parser.feed(full, full.length - 1, full.length), REFUSED);
+  assert.equal(parser.refusal.status, 414);
+});
+
+test('a CR that is the last byte for which there is room is never looked behind', () => {
+  // Whether it is a bare one would be known by the next byte, and for that there is no room.
+  const line = (length: number): string => `GET / HTTP/1.0\r\nX: ${'b'.repeat(length - 'X: \r'.length)}\ra`;
+  assert.equal(statusOf(line(255), SMALL), 400);
+  assert.equal(statusOf(line(256), SMALL), 494);
+  assert.equal(statusOf(`GET /${'a'.repeat(256 - 'GET /\r'.length)}\ra`, SMALL), 414);
 });
 
 test('a piece far larger than the room is not kept', () => {

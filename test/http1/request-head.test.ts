@@ -423,6 +423,14 @@ test('every head is a new one, and the parser keeps nothing of the last', () => 
   );
 });
 
+test('garbage is refused at its first byte, without waiting for the end of a line', () => {
+  assert.equal(new RequestHeadParser(DEFAULT_HEAD_LIMITS).feed(Buffer.from('\x16'), 0, 1), REFUSED);
+  const parser = new RequestHeadParser(DEFAULT_HEAD_LIMITS);
+  const bytes = Buffer.from('GExT');
+  assert.equal(parser.feed(bytes, 0, 2), NEED_MORE);
+  assert.equal(parser.feed(bytes, 2, 3), REFUSED);
+});
+
 test('what can be read of a refused request is there for the log', () => {
   const after = (text: string): RequestHead => {
     const parser = new RequestHeadParser(DEFAULT_HEAD_LIMITS);

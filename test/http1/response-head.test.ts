@@ -181,9 +181,12 @@ test('a head that never ends is refused when the buffer is full', () => {
   assert.equal(parser.reason, 'upstream sent too big header');
 });
 
-test('garbage is refused at its first byte', () => {
+test('garbage is refused at its first byte, without waiting for the end of a line', () => {
+  assert.equal(new ResponseHeadParser(4096).feed(Buffer.from('\x15'), 0, 1), REFUSED);
   const parser = new ResponseHeadParser(4096);
-  assert.equal(parser.feed(Buffer.from('\x15'), 0, 1), REFUSED);
+  const bytes = Buffer.from('HTTX');
+  assert.equal(parser.feed(bytes, 0, 2), NEED_MORE);
+  assert.equal(parser.feed(bytes, 2, 4), REFUSED);
 });
 
 test('a head that was begun and forgotten does not touch the next one', () => {

@@ -49,7 +49,7 @@ describe('a frame of ours', () => {
   test('is masked with another mask each time, also when the drawn masks have run out', () => {
     const masks = new Set<string>();
     for (let i = 0; i < 3000; i++) masks.add(pingFrame(Buffer.alloc(0), true).toString('hex', 2, 6));
-    assert.ok(masks.size > 2990, `${masks.size} masks of 3000`); // two of 3000 alike: once in a thousand runs
+    assert.ok(masks.size > 2990, `${masks.size} masks of 3000`); // one pair of 3000 alike is once in a thousand runs
   });
 });
 

@@ -1,0 +1,56 @@
+// The parameters of access_log behind its path and format: buffer, flush, if.
+// https://nginx.org/en/docs/http/ngx_http_log_module.html#access_log
+
+import type { Kind } from '../config/directive.ts';
+import { ConfigError } from '../config/errors.ts';
+import { parseNumber, parseSize, parseTime } from '../config/quantities.ts';
+import { parseTemplate, type Template } from '../config/template.ts';
+import type { Argument } from '../config/tree.ts';
+
+export interface LogParameters {
+  /** Bytes; undefined: lines are written at once. */
+  readonly buffer: number | undefined;
+  /** ms; 0: only when the buffer is full. */
+  readonly flush: number;
+  readonly condition: Template | undefined;
+  /** Where `gzip` stands, which is not there yet. */
+  readonly gzip: Argument | undefined;
+}
+
+type Given = { -readonly [Key in keyof LogParameters]: LogParameters[Key] };
+
+export const logParametersKind: Kind<'parameters', LogParameters> = {
+  name: 'parameters',
+  syntax: '[buffer=size] [flush=time] [if=condition]',
+  takes: 'any',
+  parse: (args) => {
+    const given: Given = { buffer: undefined, flush: 0, condition: undefined, gzip: undefined };
+    for (const one of args) take(one, given);
+    return given;
+  },
+};
+
+function take(one: Argument, given: Given): void {
+  const [name, value] = split(one.text);
+  if (name === 'buffer' && value !== undefined) given.buffer = positive(parseSize(value, 'km'), 'buffer size', value, one);
+  else if (name === 'flush' && value !== undefined) given.flush = positive(parseTime(value, 'ms'), 'flush time', value, one);
+  else if (name === 'if' && value !== undefined) given.condition = parseTemplate(value, one.at);
+  else if (name === 'gzip') given.gzip = checkGzip(one, value);
+  else throw new ConfigError(`invalid parameter "${one.text}"`, one.at);
+}
+
+function split(text: string): [name: string, value: string | undefined] {
+  const equals = text.indexOf('=');
+  return equals < 0 ? [text, undefined] : [text.slice(0, equals), text.slice(equals + 1)];
+}
+
+function positive(value: number | undefined, what: string, text: string, { at }: Argument): number {
+  if (value === undefined || value === 0) throw new ConfigError(`invalid ${what} "${text}"`, at);
+  return value;
+}
+
+function checkGzip(one: Argument, value: string | undefined): Argument {
+  const level = value === undefined ? 1 : (parseNumber(value) ?? 0);
+  if (level < 1 || level > 9) throw new ConfigError(`invalid compression level "${value}"`, one.at);
+  return one;
+}
