@@ -2,16 +2,20 @@
 
 import { core } from './core.ts';
 import { events } from './events.ts';
+import { gzip } from './gzip.ts';
 import { headers } from './headers.ts';
 import { httpCore } from './http-core.ts';
+import { http2 } from './http-v2.ts';
 import { httpVariables } from './http-variables.ts';
+import { indexPage } from './index-page.ts';
 import { log } from './log.ts';
 import { map } from './map.ts';
 import type { Module } from './module.ts';
 import { proxy } from './proxy.ts';
 import { rewrite } from './return.ts';
 import { ssl } from './ssl.ts';
-import { indexPage, staticFiles } from './static.ts';
+import { staticFiles } from './static.ts';
+import { tryFiles } from './try-files.ts';
 import { tuning } from './tuning.ts';
 import { upstream } from './upstream.ts';
 
@@ -24,12 +28,15 @@ export const allModules: readonly Module[] = [
   map,
   upstream,
   ssl,
+  http2,
   rewrite,
+  tryFiles,
   proxy,
   // Content where no other handler answers, in this order.
   indexPage,
   staticFiles,
   headers,
+  gzip,
   log,
   tuning,
 ];

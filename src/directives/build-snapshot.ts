@@ -150,6 +150,7 @@ function locationDraft(
     parent,
     at,
     pattern,
+    aliasLength: 0,
     settings: { name, kind, autoRedirect: false } as LocationDraft['settings'],
     rewrite: [],
     preaccess: [],

@@ -124,6 +124,8 @@ export interface LocationDraft {
   readonly at: Position;
   /** undefined for the server's own. */
   readonly pattern: LocationPattern | undefined;
+  /** So much of a URI an `alias` stands for; 0: there is none; undefined: its whole path is made of captures. */
+  aliasLength: number | undefined;
   /** Becomes the location's settings: the same object, frozen at the end. */
   readonly settings: Mutable<LocationSettings>;
   readonly rewrite: Handler[];

@@ -8,7 +8,7 @@ import { byteString } from '../config/source.ts';
 import type { Template } from '../config/template.ts';
 import { argument, template } from '../config/values.ts';
 import type { Exchange, LocationSettings, Text } from '../exchange/exchange.ts';
-import type { Level, LocationDraft, Mutable, Workshop } from './draft.ts';
+import type { Level, LocationDraft, Workshop } from './draft.ts';
 
 /** These are made of the path itself. */
 const OF_THE_PATH = ['document_root', 'realpath_root'] as const;
@@ -20,21 +20,29 @@ export const placeKind: Kind<'path', Template> = argument('path', 'path', (_text
   throw new ConfigError(`the $${used} variable cannot be used in the "${directive}" directive`);
 });
 
-type FilePlaces = Pick<Mutable<LocationSettings>, 'documentRoot' | 'filePath'>;
+interface FilePlaces extends Pick<LocationSettings, 'documentRoot' | 'filePath'> {
+  readonly aliasLength: number | undefined;
+}
 
 interface PlacesSet {
   readonly root: Template;
   readonly alias: Template | undefined;
 }
 
-/** A level with neither of the two takes both from the one above, an alias with the length of the URI that it stands for. */
-export function filePlaces(set: PlacesSet, draft: LocationDraft, level: Level): FilePlaces {
-  const { parent, workshop } = draft;
+/** Sets where the files of a location are. With neither of the two it takes what the level above has, an alias with all that it stands for. */
+export function setFilePlaces(set: PlacesSet, draft: LocationDraft, level: Level): void {
   checkAlias(draft, level);
+  const { aliasLength, ...paths } = filePlaces(set, draft, level);
+  draft.aliasLength = aliasLength;
+  Object.assign(draft.settings, paths);
+}
+
+function filePlaces(set: PlacesSet, draft: LocationDraft, level: Level): FilePlaces {
+  const { parent, workshop } = draft;
   if (level.has('alias')) return aliasPlaces(set.alias as Template, draft);
   if (level.has('root') || parent === undefined) return rootPlaces(set.root, workshop);
   const { documentRoot, filePath } = parent.settings;
-  return { documentRoot, filePath };
+  return { documentRoot, filePath, aliasLength: parent.aliasLength };
 }
 
 function checkAlias({ pattern }: LocationDraft, level: Level): void {
@@ -52,15 +60,20 @@ function checkAlias({ pattern }: LocationDraft, level: Level): void {
 
 function rootPlaces(written: Template, workshop: Workshop): FilePlaces {
   const root = absolutePath(written, workshop, (path) => path.replace(/\/$/, ''));
-  return { documentRoot: root, filePath: (exchange, uri) => root(exchange) + uri };
+  return { documentRoot: root, filePath: (exchange, uri) => root(exchange) + uri, aliasLength: 0 };
 }
 
 /** With an expression the whole path is made of its captures. */
 function aliasPlaces(written: Template, { pattern, workshop }: LocationDraft): FilePlaces {
   const alias = absolutePath(written, workshop, (path) => path);
-  if (pattern === undefined || pattern.kind === 'regex') return { documentRoot: alias, filePath: alias };
+  if (pattern === undefined || pattern.kind === 'regex')
+    return { documentRoot: alias, filePath: alias, aliasLength: undefined };
   const { length } = pattern.text;
-  return { documentRoot: alias, filePath: (exchange, uri) => alias(exchange) + uri.slice(length) };
+  return {
+    documentRoot: alias,
+    filePath: (exchange, uri) => alias(exchange) + uri.slice(length),
+    aliasLength: length,
+  };
 }
 
 /**

@@ -20,7 +20,7 @@ import {
 import type { LocationSettings, ServerSettings } from '../exchange/exchange.ts';
 import type { Level, LocationDraft, Mutable, ServerDraft } from './draft.ts';
 import { compileErrorPages, errorPageKind } from './error-page.ts';
-import { filePlaces, placeKind } from './file-places.ts';
+import { placeKind, setFilePlaces } from './file-places.ts';
 import { listenKind, readListen } from './listen.ts';
 import { locationPatternKind } from './location-pattern.ts';
 import { mediaTypes } from './media-types.ts';
@@ -248,7 +248,7 @@ export const httpCore = nginxModule('http_core', {
     const { settings, pattern, workshop } = draft;
     Object.assign(settings, locationSettings(set, draft));
     if (pattern?.regexp !== undefined) defineCaptures(workshop, pattern.regexp);
-    Object.assign(settings, filePlaces(set, draft, level));
+    setFilePlaces(set, draft, level);
   },
 });
 

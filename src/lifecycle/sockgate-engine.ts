@@ -1,5 +1,6 @@
 // The engine that sockgate runs: our loader, our gateway.
 
+import { enableLinearFallback } from '../config/pattern.ts';
 import { Gateway } from '../gateway.ts';
 import { loadSnapshot } from '../load-snapshot.ts';
 import { selfTestHandles } from '../transport/choose.ts';
@@ -7,6 +8,7 @@ import type { Engine } from './engine.ts';
 
 export const engine: Engine = {
   async prepare() {
+    enableLinearFallback();
     await selfTestHandles();
   },
   load: loadSnapshot,

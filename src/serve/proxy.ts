@@ -216,7 +216,8 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
 
   upstreamInformational(head: ResponseHead): void {
     const { exchange } = this;
-    if (head.status !== 103 || exchange.head.version !== 11 || exchange.headSent) return;
+    // A 100 answers an `Expect` that we have answered ourselves.
+    if (head.status === 100 || exchange.head.version !== 11 || exchange.headSent) return;
     exchange.sendInformational(head.status, head.reason, head.headers);
   }
 
