@@ -1,10 +1,11 @@
 // upstream: groups of servers, how one is chosen, and the connections to them that are kept.
 // https://nginx.org/en/docs/http/ngx_http_upstream_module.html
 
-import { isIP } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { type Address, formatAddress } from '../addresses.ts';
 import { directives, type SetOf } from '../config/directive.ts';
 import { ConfigError } from '../config/errors.ts';
+import { parseSize } from '../config/quantities.ts';
 import { parseTemplate } from '../config/template.ts';
 import type { Position } from '../config/tree.ts';
 import {
@@ -14,9 +15,9 @@ import {
   argument,
   integer,
   literal,
-  mapped,
   optional,
   parameters,
+  saying,
   seconds,
   template,
   text,
@@ -29,28 +30,35 @@ import { DEFAULT_KEEPALIVE, type KeepaliveSettings } from '../upstream/keepalive
 import type { PeerSettings } from '../upstream/peer.ts';
 import { sharedPeers } from '../upstream/peer-table.ts';
 import { Upstream } from '../upstream/upstream.ts';
-import type { UpstreamDraft, Workshop } from './draft.ts';
+import type { Level, UpstreamDraft, Workshop } from './draft.ts';
 import { nginxModule } from './module.ts';
 import { upstreamVariables } from './upstream-variables.ts';
+import { checkZoneSizes, declareZone, SMALLEST_ZONE } from './zone-names.ts';
 
 /** nginx's NGX_HTTP_UPSTREAM_SID_LEN. */
 const LONGEST_ROUTE = 32;
 
-const routeKind = mapped(text('string'), (route) => {
-  if (route === '') throw new ConfigError('route is empty');
-  if (route.length > LONGEST_ROUTE) throw new ConfigError(`route is longer than ${LONGEST_ROUTE}`);
-  return route;
-});
+const serverParameters = parameters(
+  'parameters',
+  {
+    weight: integer('number', { min: 1 }),
+    max_conns: integer('number'),
+    max_fails: integer('number'),
+    fail_timeout: seconds('time'),
+    backup: alone,
+    down: alone,
+    drain: alone,
+    route: text('string'),
+    resolve: alone,
+    service: word('name'),
+  },
+);
 
-const serverParameters = parameters('parameters', {
-  weight: integer('number', { min: 1 }),
-  max_conns: integer('number'),
-  max_fails: integer('number'),
-  fail_timeout: seconds('time'),
-  backup: alone,
-  down: alone,
-  drain: alone,
-  route: routeKind,
+/** Without a size, another upstream of the same zone must give it. */
+const zoneSize = argument('size', 'size', (given) => {
+  const size = parseSize(given, 'km');
+  if (size === undefined) throw new ConfigError(`invalid zone size "${given}"`);
+  return size;
 });
 
 const table = directives({
@@ -70,18 +78,21 @@ const table = directives({
     many: true,
     doc: 'One server of the group: `weight` (1), `max_fails` (1) within `fail_timeout` (10 s) disable it for as long, `max_conns`, `backup`, `down`, `drain`, and its `route` for `sticky`.',
     differs:
-      'Failures and connections are counted over all workers, with or without `zone`, and survive a reload. `resolve` and `service` are not there yet.',
+      'Failures and connections are counted over all workers, with or without `zone`, and survive a reload. Names are looked up when the configuration is loaded: `resolve` and `service` are not there yet.',
   },
   zone: {
     in: ['upstream'],
-    args: [word('name'), optional(word('size'))],
+    args: [word('name'), optional(zoneSize)],
     doc: 'A name for what the workers know of the group together.',
     differs: 'They know it together with or without a zone; the size has no effect.',
   },
   keepalive: {
     in: ['upstream'],
-    args: [integer('connections'), optional(literal('local'))],
-    doc: 'The most idle connections that each worker keeps for the group; default 32. `local`: a connection serves only the location that opened it.',
+    args: [
+      saying(integer('connections'), (given, directive) => `invalid value "${given}" in "${directive}" directive`),
+      optional(saying(literal('local'), (given) => `invalid parameter "${given}"`)),
+    ],
+    doc: 'The most idle connections that each worker keeps for the group; 0: none; default 32. `local`: a connection serves only the location that opened it.',
     since: '1.29.7 (default)',
   },
   keepalive_requests: {
@@ -115,23 +126,47 @@ export const upstream = nginxModule('http_upstream', {
   doc: 'https://nginx.org/en/docs/http/ngx_http_upstream_module.html',
   directives: table,
   variables: upstreamVariables,
-  upstream(set, draft) {
-    const { workshop } = draft;
-    const servers = set.server.flatMap((server) => peersOf(server, workshop));
-    if (!servers.some((server) => !server.backup)) {
-      workshop.error('no servers are inside upstream', draft.at, 'add "server HOST:PORT;"');
-      return;
-    }
+  upstream(set, draft, level) {
+    const { workshop, name, at } = draft;
+    checkZone(set, draft);
+    // Where a line was refused, or a name is not known yet, the group is not whole: there is nothing to say of it.
+    if (!level.stands('server')) throw new ConfigError('no servers are inside upstream', at, NO_SERVERS);
+    const peers = set.server.map((server) => workshop.problems.attempt(() => peersOf(server, workshop)));
+    const servers = peers.flatMap((found) => found ?? []);
+    if (level.places('server').length < standing(level, 'server') || peers.includes(undefined)) return;
+    if (servers.every((server) => server.backup)) throw new ConfigError(`no servers in upstream "${name}"`, at, NO_SERVERS);
     draft.upstream = new Upstream(
-      { name: draft.name, servers, keepalive: keepaliveOf(set), sticky: stickyOf(set, draft) },
+      { name, servers, keepalive: keepaliveOf(set), sticky: stickyOf(set, draft) },
       sharedPeers(workshop.zones),
     );
   },
+  http(_, draft) {
+    checkZoneSizes(draft);
+  },
 });
 
-function peersOf({ address: where, parameters: given, at }: WrittenServer, workshop: Workshop): PeerSettings[] {
+const NO_SERVERS = { mend: 'add "server HOST:PORT;"' };
+
+/** How often it stands here, refused lines included. */
+function standing({ block }: Level, name: string): number {
+  return block.directives.filter((directive) => directive.name === name).length;
+}
+
+function checkZone({ zone }: Set, { http, workshop }: UpstreamDraft): void {
+  if (zone === undefined) return;
+  const { name, size = 0, at } = zone;
+  workshop.problems.attempt(() => {
+    if (name === '') throw new ConfigError('invalid zone name ""', at);
+    if (size > 0 && size < SMALLEST_ZONE) throw new ConfigError(`zone "${name}" is too small`, at);
+    declareZone(http, { name, size, use: 'upstream', at });
+  });
+}
+
+/** One peer for each address. undefined: the name is not known yet. */
+function peersOf({ address: where, parameters: given, at }: WrittenServer, workshop: Workshop): PeerSettings[] | undefined {
+  checkParameters(given, at);
   const written = formatAddress(where);
-  return addressesOf(where, at, workshop).map((address) => ({
+  return addressesOf(where, written, at, workshop)?.map((address) => ({
     address: address.family === 'unix' ? { path: address.host } : { host: address.host, port: address.port },
     name: formatAddress(address),
     server: where.hasPort || where.family === 'unix' ? written : where.host,
@@ -146,21 +181,29 @@ function peersOf({ address: where, parameters: given, at }: WrittenServer, works
   }));
 }
 
-/** All addresses of a host name, or the address itself. */
+function checkParameters({ route, resolve, service }: WrittenServer['parameters'], at: Position): void {
+  if (route === '') throw new ConfigError('route is empty', at);
+  if (route !== undefined && route.length > LONGEST_ROUTE)
+    throw new ConfigError(`route is longer than ${LONGEST_ROUTE}`, at);
+  if (!resolve && service === undefined) return;
+  const mend = 'without it, the name is looked up when the configuration is loaded';
+  throw new ConfigError(`"${resolve ? 'resolve' : 'service'}" of "server" is not supported yet`, at, { mend });
+}
+
+/**
+ * All addresses of a host name, or the address itself; undefined: not known yet.
+ * @param written as nginx names it where it is not found
+ */
 export function addressesOf(
   where: Address,
+  written: string,
   at: Position | undefined,
   workshop: Workshop,
-  what = 'upstream',
-): Address[] {
+): Address[] | undefined {
   if (where.family !== 'name') return [where];
   const found = workshop.lookUp(where.host);
-  if (found === undefined) return [];
-  if (found.length === 0) {
-    workshop.error(`host not found in ${what} "${formatAddress(where)}"`, at);
-    return [];
-  }
-  return found.map((host) => ({ ...where, host, family: isIP(host) === 6 ? ('ipv6' as const) : ('ipv4' as const) }));
+  if (found?.length === 0) throw new ConfigError(`host not found in upstream "${written}"`, at);
+  return found?.map((host) => ({ ...where, host, family: isIPv6(host) ? 'ipv6' : 'ipv4' }));
 }
 
 function keepaliveOf(set: Set): KeepaliveSettings {

@@ -11,14 +11,12 @@ import {
   HOST,
   HOST_BIT,
   KEEP,
-  OTHER_TOKEN,
-  PLAIN,
   TRANSFER_ENCODING,
   TRANSFER_ENCODING_BIT,
-  UNDERSCORED,
   UPGRADE,
 } from './field-names.ts';
 import { CLOSE, connectionOptionsOf, contentLengthOf, isChunked, KEEP_ALIVE, UPGRADE_OPTION } from './field-values.ts';
+import { fieldRulesOf, type HeadLimits, mostBytes } from './head-limits.ts';
 import { HeadRoom } from './head-room.ts';
 import { Headers } from './headers.ts';
 import { HeldBytes } from './held-bytes.ts';
@@ -27,29 +25,7 @@ import { latin1 } from './latin1.ts';
 import { ABSOLUTE_FORM, AUTHORITY_FORM, ORIGIN_FORM, RequestLine } from './request-line.ts';
 
 export { NEED_MORE, REFUSED } from './feed-result.ts';
-
-/** What a client's request head may be: nginx's directives of these names. */
-export interface HeadLimits {
-  /** `client_header_buffer_size`, in bytes. nginx's default: 1024. */
-  readonly clientHeaderBufferSize: number;
-  /** `large_client_header_buffers`: how many, and bytes of each: no line may be longer. nginx's default: 4 of 8192. */
-  readonly largeClientHeaderBuffers: { readonly number: number; readonly size: number };
-  /** `max_headers`: how many fields there may be. nginx's default, and ours: 1000. */
-  readonly maxHeaders?: number;
-  /** `ignore_invalid_headers`: drop fields whose names are more than letters, digits and hyphens. nginx's default: true. */
-  readonly ignoreInvalidHeaders: boolean;
-  /** `underscores_in_headers`: let underscores pass as well. nginx's default: false. */
-  readonly underscoresInHeaders: boolean;
-}
-
-const DEFAULT_MAX_HEADERS = 1000;
-
-export const DEFAULT_HEAD_LIMITS: HeadLimits = {
-  clientHeaderBufferSize: 1024,
-  largeClientHeaderBuffers: { number: 4, size: 8192 },
-  ignoreInvalidHeaders: true,
-  underscoresInHeaders: false,
-};
+export { DEFAULT_HEAD_LIMITS, type HeadLimits } from './head-limits.ts';
 
 /** Why a request is refused. */
 export interface Refusal {
@@ -88,7 +64,7 @@ export class RequestHead {
   absoluteForm = false;
   /** 9, 10, 11; 0 in a head that was refused before its version was read. */
   version = 0;
-  headers: Headers = NO_HEADERS;
+  readonly headers = new Headers();
   /** -1 when there is no Content-Length. */
   contentLength = -1;
   chunked = false;
@@ -112,9 +88,6 @@ export class RequestHead {
     return this.chunked || this.contentLength > 0;
   }
 }
-
-/** Stands in a head until its fields are known; nobody adds to it. */
-const NO_HEADERS = new Headers();
 
 /** What is known of a head while it is read. */
 class RequestScan {
@@ -142,7 +115,7 @@ const hostPort = new HostPort();
 
 /** Reads the heads of one connection, one after the other. */
 export class RequestHeadParser {
-  /** The last head that was read; after REFUSED, what could be read of it. */
+  /** The last head that was read; after REFUSED, what could be read of it; an empty one while a head is incomplete. */
   head = new RequestHead();
   /** Why the last head was refused, after REFUSED. */
   refusal: Refusal = NOTHING_REFUSED;
@@ -158,7 +131,7 @@ export class RequestHeadParser {
 
   constructor(limits: HeadLimits) {
     this.#limits = limits;
-    this.#rules = rulesOf(limits);
+    this.#rules = fieldRulesOf(limits);
   }
 
   /** Whether a head has begun and is not complete. */
@@ -201,6 +174,7 @@ export class RequestHeadParser {
   }
 
   #hold(scan: RequestScan, bytes: Buffer, base: number, end: number): void {
+    this.head = new RequestHead();
     this.#scan = scan;
     this.#held = new HeldBytes(mostBytes(this.#limits) + 1);
     this.#held.append(bytes, base, end);
@@ -258,8 +232,7 @@ export class RequestHeadParser {
   }
 
   #fillFields(head: RequestHead, fields: FieldLines, text: string): boolean {
-    const headers = new Headers();
-    head.headers = headers;
+    const { headers } = head;
     let seen = 0;
     for (let i = 0; i < fields.count; i++) {
       const name = fields.nameAt(i);
@@ -366,17 +339,6 @@ function takeScan(limits: HeadLimits): RequestScan {
   idleScan = undefined;
   scan.reset(limits);
   return scan;
-}
-
-function rulesOf(limits: HeadLimits): FieldRules {
-  const most = limits.maxHeaders ?? DEFAULT_MAX_HEADERS;
-  if (!limits.ignoreInvalidHeaders) return { keptShape: OTHER_TOKEN, skipOthers: false, most, bareLf: true };
-  return { keptShape: limits.underscoresInHeaders ? UNDERSCORED : PLAIN, skipOthers: true, most, bareLf: true };
-}
-
-/** The most that a head can have, whatever its lines. */
-function mostBytes(limits: HeadLimits): number {
-  return limits.clientHeaderBufferSize + limits.largeClientHeaderBuffers.number * limits.largeClientHeaderBuffers.size;
 }
 
 /** Clients send an empty line after a body now and then (RFC 9112, 2.2). */

@@ -28,9 +28,6 @@ const MOST_FIELDS = 1000;
 const RULES: FieldRules = { keptShape: OTHER_TOKEN, skipOthers: false, most: MOST_FIELDS, bareLf: true };
 const UNIQUE_BITS = CONTENT_LENGTH_BIT | TRANSFER_ENCODING_BIT;
 
-/** Stands in a head until its fields are known; nobody adds to it. */
-const NO_HEADERS = new Headers();
-
 /** One response as it was sent; an interim one (1xx) is a head of its own. */
 export class ResponseHead {
   /** 10 or 11. */
@@ -39,7 +36,7 @@ export class ResponseHead {
   status = 0;
   /** The reason phrase as sent; may be empty. */
   reason = '';
-  headers: Headers = NO_HEADERS;
+  readonly headers = new Headers();
   /** -1 when there is no Content-Length. */
   contentLength = -1;
   chunked = false;
@@ -160,8 +157,7 @@ export class ResponseHeadParser {
   }
 
   #fillFields(head: ResponseHead, fields: FieldLines, text: string): boolean {
-    const headers = new Headers();
-    head.headers = headers;
+    const { headers } = head;
     let seen = 0;
     for (let i = 0; i < fields.count; i++) {
       const name = fields.nameAt(i);

@@ -62,7 +62,10 @@ function endsOf(channel: Channel, listener: ListenSettings, id: number): Connect
 }
 
 /** The kernel is asked only where the listener does not know: a wildcard stands for any address of the machine. */
-function serverEnd(channel: Channel, { address }: ListenSettings): Pick<ConnectionEnds, 'serverAddress' | 'serverPort'> {
+function serverEnd(
+  channel: Channel,
+  { address }: ListenSettings,
+): Pick<ConnectionEnds, 'serverAddress' | 'serverPort'> {
   if (address.kind === 'unix') return { serverAddress: address.key, serverPort: 0 };
   const isWildcard = address.host === '0.0.0.0' || address.host === '::';
   const serverAddress = isWildcard ? unmapAddress(channel.localAddress) : address.host;

@@ -418,7 +418,11 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
 
   #logDisabled(): void {
     if (this.#attempts.disabled === undefined) return;
-    this.exchange.log('warn', 'upstream server temporarily disabled while reading response header from upstream', this.#url());
+    this.exchange.log(
+      'warn',
+      'upstream server temporarily disabled while reading response header from upstream',
+      this.#url(),
+    );
   }
 
   /** As nginx's error log shows it: `http://127.0.0.1:8080/path`. */

@@ -2,9 +2,10 @@
 
 import { connect, isIP, type NetConnectOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
-import type { Channel } from './channel.ts';
-import { openChannel } from './choose.ts';
+import { channelKind, openChannel } from './choose.ts';
 import { disconnectedError } from './connection-error.ts';
+import { HandleDial } from './dial-handle.ts';
+import type { Dialler } from './dialler.ts';
 import { reportOwnerFault } from './owner-fault.ts';
 
 /** Where to dial, and how. */
@@ -25,16 +26,14 @@ export interface DialOptions {
   readonly onSession?: (session: Buffer) => void;
 }
 
-/** Who is told how it went: one of the two is called, once, and never from inside `connectSocket`. */
-export interface Dialler {
-  /** The connection stands, with TLS where that was wanted. */
-  dialConnected(channel: Channel, sessionReused: boolean): void;
-  /** It does not. `error.code` is Node's: ECONNREFUSED, ERR_TLS_CERT_ALTNAME_INVALID … */
-  dialFailed(error: Error): void;
+/** A connection being made. How long that may take is the caller's business. */
+export interface Dial {
+  /** Gives up: the connection is closed, and nobody is told. Does nothing once it was told how it went. */
+  cancel(): void;
 }
 
-/** A connection being made. How long that may take is the caller's business. */
-export class Dial {
+/** A connection made with a socket of Node. */
+class SocketDial implements Dial {
   readonly #options: DialOptions;
   #dialler: Dialler | undefined;
   #socket: Socket | undefined = undefined;
@@ -52,7 +51,6 @@ export class Dial {
     }
   }
 
-  /** Gives up: the connection is closed, and nobody is told. Does nothing once it was told how it went. */
   cancel(): void {
     if (this.#dialler === undefined) return;
     this.#dialler = undefined;
@@ -132,7 +130,12 @@ export class Dial {
 
 /** Dials. The channel that comes of it has Nagle's algorithm off. */
 export function connectSocket(options: DialOptions, dialler: Dialler): Dial {
-  return new Dial(options, dialler);
+  return dialByHandle(options, dialler) ?? new SocketDial(options, dialler);
+}
+
+function dialByHandle({ host, port, tls, localAddress }: DialOptions, dialler: Dialler): Dial | undefined {
+  if (channelKind() !== 'handle' || tls !== undefined || localAddress !== undefined) return undefined;
+  return host === undefined || port === undefined ? undefined : HandleDial.begin(host, port, dialler);
 }
 
 function netOptions(options: DialOptions): NetConnectOpts {

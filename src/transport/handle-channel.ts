@@ -28,6 +28,8 @@ export interface TakenHandle {
   readonly server: CountingServer | undefined;
   /** What Node had already read. */
   readonly unread: Buffer | undefined;
+  /** Where it leads, where that is known; else the kernel is asked. */
+  readonly peer?: { readonly address: string; readonly port: number };
 }
 
 /** What only a channel over TLS needs. */
@@ -114,8 +116,7 @@ export class HandleChannel implements Channel {
     this.#handle = handle;
     this.#server = taken.server;
     this.#unread = taken.unread === undefined ? undefined : [taken.unread];
-    const peer =
-      tls === undefined ? addressOf(handle, 'getpeername') : { address: tls.remoteAddress, port: tls.remotePort };
+    const peer = taken.peer ?? peerOf(handle, tls);
     this.remoteAddress = peer.address ?? '';
     this.remotePort = peer.port ?? 0;
     this.#tls = tls === undefined ? undefined : this.#overTls(tls);
@@ -588,4 +589,13 @@ function addressOf(handle: NodeHandle, which: 'getpeername' | 'getsockname'): Ha
 function countOut(server: CountingServer): void {
   server._connections--;
   server._emitCloseIfDrained();
+}
+
+function peerOf(handle: NodeHandle, tls: TLSSocket | undefined): HandleAddress {
+  if (tls === undefined) return addressOf(handle, 'getpeername');
+  const { remoteAddress, remotePort } = tls;
+  return {
+    ...(remoteAddress === undefined ? {} : { address: remoteAddress }),
+    ...(remotePort === undefined ? {} : { port: remotePort }),
+  };
 }

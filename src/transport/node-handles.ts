@@ -73,8 +73,21 @@ interface StreamWrapBinding {
   kLastWriteWasAsync: number;
 }
 
+/** What Node is given when it dials with a handle. `oncomplete` gets 0 or a negative libuv error. */
+export interface ConnectRequest<User> {
+  oncomplete: (this: ConnectRequest<User>, status: number) => void;
+  user: User | undefined;
+}
+
+/** A TCP handle that is not connected yet. */
+export interface DiallingHandle extends NodeHandle {
+  connect(request: ConnectRequest<never>, address: string, port: number): number;
+  connect6(request: ConnectRequest<never>, address: string, port: number): number;
+}
+
 interface TcpWrapBinding {
-  TCP: new (type: number) => NodeHandle;
+  TCP: new (type: number) => DiallingHandle;
+  TCPConnectWrap: new () => ConnectRequest<never>;
   constants: { SOCKET: number };
 }
 
@@ -147,9 +160,18 @@ function findOwnerSymbol(): symbol | undefined {
   return found;
 }
 
-function newTcpHandle(): NodeHandle | undefined {
+/** A handle to dial with, and the request for it; undefined where this runtime has them in another shape. */
+export function newDial<User>(): { handle: DiallingHandle; request: ConnectRequest<User> } | undefined {
+  const handle = newTcpHandle();
+  if (typeof handle?.connect !== 'function' || typeof handle.connect6 !== 'function') return undefined;
+  const request = new (binding<TcpWrapBinding>('tcp_wrap').TCPConnectWrap)();
+  return { handle, request: request as unknown as ConnectRequest<User> };
+}
+
+function newTcpHandle(): DiallingHandle | undefined {
   try {
-    return new TCP(binding<TcpWrapBinding>('tcp_wrap').constants.SOCKET);
+    const { TCP: Tcp, constants } = binding<TcpWrapBinding>('tcp_wrap');
+    return new Tcp(constants.SOCKET);
   } catch {
     return undefined;
   }

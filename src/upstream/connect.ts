@@ -2,7 +2,8 @@
 
 import { systemErrorCode } from '../config/system-error.ts';
 import type { Channel } from '../transport/channel.ts';
-import { connectSocket, type Dial, type Dialler, type DialOptions } from '../transport/connect-socket.ts';
+import { connectSocket, type Dial, type DialOptions } from '../transport/connect-socket.ts';
+import type { Dialler } from '../transport/dialler.ts';
 import type { Peer } from './peer.ts';
 import { systemFault, timedOut, UpstreamFault } from './upstream-fault.ts';
 import type { UpstreamTls } from './upstream-tls.ts';
