@@ -1,10 +1,10 @@
-// HTTP clients in wide use, Node's own fetch and undici, through the gateway: connections that are kept, bodies that stream both ways.
+// HTTP clients in wide use through the gateway (Node's own fetch and http, undici): connections that are kept, bodies that stream.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { text } from 'node:stream/consumers';
+import { type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { buffer, text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import * as undici from 'undici';
 import { startHttpPeer } from './http-peer.ts';
@@ -20,10 +20,10 @@ class Requests {
   readonly #waiting: ((pair: Pair) => void)[] = [];
   readonly #begun: Pair[] = [];
 
-  readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
+  readonly handle = (incoming: IncomingMessage, response: ServerResponse): void => {
     const waiting = this.#waiting.shift();
-    if (waiting === undefined) this.#begun.push({ request, response });
-    else waiting({ request, response });
+    if (waiting === undefined) this.#begun.push({ incoming, response });
+    else waiting({ incoming, response });
   };
 
   next(): Promise<Pair> {
@@ -33,7 +33,7 @@ class Requests {
 }
 
 interface Pair {
-  readonly request: IncomingMessage;
+  readonly incoming: IncomingMessage;
   readonly response: ServerResponse;
 }
 
@@ -44,16 +44,35 @@ function gatewayTo(t: TestContext, port: number, lines = ''): Promise<StartedGat
   return startGateway(t, { server: `location / { proxy_pass http://127.0.0.1:${port}; ${lines} }` });
 }
 
-test('fetch: requests in turn go over one connection on either side', async (t) => {
+test('fetch: connections are kept on either side', async (t) => {
   const clientPorts = new Set<string>();
   const peer = await startHttpPeer(t, (request, response) => {
     clientPorts.add(String(request.headers['x-port']));
     response.end(`${request.method} ${request.url}`);
   });
   const gateway = await gatewayTo(t, peer.port, 'proxy_set_header X-Port $remote_port;');
-  for (let turn = 0; turn < 20; turn++) {
+  const turns = 40;
+  for (let turn = 0; turn < turns; turn++) {
     const answer = await fetch(gateway.url('http', `/page?${turn}`));
     assert.equal(await answer.text(), `GET /page?${turn}`);
+  }
+  // Whether one connection is free for the next request already is a matter of ticks inside of fetch; never of a new one each time.
+  assert.ok(clientPorts.size < turns / 4, `${clientPorts.size} connections of the client`);
+  assert.equal(peer.connections, 1);
+});
+
+test('undici: requests in turn go over the one connection that it may have', async (t) => {
+  const clientPorts = new Set<string>();
+  const peer = await startHttpPeer(t, (request, response) => {
+    clientPorts.add(String(request.headers['x-port']));
+    response.end();
+  });
+  const gateway = await gatewayTo(t, peer.port, 'proxy_set_header X-Port $remote_port;');
+  const dispatcher = new undici.Agent({ connections: 1, connect: { ca: gateway.ca } });
+  t.after(() => dispatcher.destroy());
+  for (let turn = 0; turn < 20; turn++) {
+    const { statusCode, body } = await undici.request(gateway.url('https', '/'), { dispatcher });
+    assert.deepEqual([statusCode, await body.text()], [200, '']);
   }
   assert.equal(clientPorts.size, 1);
   assert.equal(peer.connections, 1);
@@ -68,10 +87,10 @@ test('fetch: every method, with its body and its status, and headers both ways',
   });
   const gateway = await gatewayTo(t, peer.port);
   for (const [method, status] of Object.entries({ POST: 201, PUT: 200, PATCH: 422, DELETE: 204, REPORT: 207 })) {
-    const headers = { 'x-status': `${status}`, 'x-asked': 'grün'.normalize('NFKD').replace(/\P{ASCII}/gu, '') };
+    const headers = { 'x-status': `${status}`, 'x-asked': 'for it' };
     const answer = await fetch(gateway.url('http', '/'), { method, headers, body: `body of ${method}` });
     assert.equal(answer.status, status);
-    assert.equal(answer.headers.get('x-seen'), `${method} grun`);
+    assert.equal(answer.headers.get('x-seen'), `${method} for it`);
     assert.equal(answer.headers.get('x-many'), 'a, b');
     assert.equal(await answer.text(), status === 204 ? '' : `body of ${method}`);
   }
@@ -83,19 +102,19 @@ test('fetch: a request body of unknown length arrives while it is being sent', a
   const requests = new Requests();
   const peer = await startHttpPeer(t, requests.handle);
   const gateway = await gatewayTo(t, peer.port, UNBUFFERED);
-  let body: ReadableStreamDefaultController<Uint8Array> | undefined;
-  const stream = new ReadableStream<Uint8Array>({ start: (controller) => void (body = controller) });
-  const asked: StreamingRequest = { method: 'POST', body: stream, duplex: 'half' };
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const body = writable.getWriter();
+  const asked: StreamingRequest = { method: 'POST', body: readable, duplex: 'half' };
   const answering = fetch(gateway.url('http', '/'), asked);
-  body?.enqueue(Buffer.from('first '));
-  const { request, response } = await requests.next();
-  assert.equal(request.headers['transfer-encoding'], 'chunked');
-  request.setEncoding('latin1');
-  assert.deepEqual(await once(request, 'data'), ['first ']);
-  body?.enqueue(Buffer.from('second'));
-  assert.deepEqual(await once(request, 'data'), ['second']);
-  body?.close();
-  await once(request.resume(), 'end');
+  void body.write(Buffer.from('first '));
+  const { incoming, response } = await requests.next();
+  assert.equal(incoming.headers['transfer-encoding'], 'chunked');
+  incoming.setEncoding('latin1');
+  assert.deepEqual(await once(incoming, 'data'), ['first ']);
+  void body.write(Buffer.from('second'));
+  assert.deepEqual(await once(incoming, 'data'), ['second']);
+  void body.close();
+  await once(incoming.resume(), 'end');
   response.end('thanks');
   assert.equal(await (await answering).text(), 'thanks');
 });
@@ -118,7 +137,8 @@ test('fetch: an answer of unknown length arrives while it is being made', async 
 });
 
 test('fetch: large bodies come back byte for byte, buffered and unbuffered', async (t) => {
-  const peer = await startHttpPeer(t, (request, response) => void request.pipe(response));
+  // Not while it reads: once the answer begins the rest of a request is not sent any more, as in nginx.
+  const peer = await startHttpPeer(t, async (request, response) => void response.end(await buffer(request)));
   const body = randomBytes(8 * MEGABYTE);
   for (const lines of [UNBUFFERED, 'client_max_body_size 0;']) {
     const gateway = await gatewayTo(t, peer.port, lines);
@@ -156,28 +176,25 @@ test('undici: requests that are pipelined over one TLS connection are answered i
   );
 });
 
-test('undici: Expect: 100-continue is answered before the body is sent', async (t) => {
+test('http: Expect: 100-continue is answered before the body is sent', async (t) => {
   const peer = await startHttpPeer(t, async (request, response) => void response.end(`got ${await text(request)}`));
   const gateway = await gatewayTo(t, peer.port);
-  const client = new undici.Client(gateway.url('http', ''), { pipelining: 1 });
-  t.after(() => client.destroy());
-  const { statusCode, body } = await client.request({
-    method: 'PUT',
-    path: '/',
-    body: 'the body',
-    headers: { 'x-y': 'z' },
-  });
-  assert.deepEqual([statusCode, await body.text()], [200, 'got the body']);
+  const asked = request(gateway.url('http', '/'), { method: 'PUT', headers: { Expect: '100-continue' } });
+  asked.flushHeaders();
+  await once(asked, 'continue');
+  asked.end('the body');
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  assert.deepEqual([answer.statusCode, await text(answer)], [200, 'got the body']);
 });
 
-test('undici: trailers of an answer arrive', async (t) => {
+test('undici: trailers of an answer arrive where they are let through', async (t) => {
   const peer = await startHttpPeer(t, (_request, response) => {
     response.writeHead(200, { Trailer: 'X-Sum' });
     response.write('body');
     response.addTrailers({ 'X-Sum': '42' });
     response.end();
   });
-  const gateway = await gatewayTo(t, peer.port);
+  const gateway = await gatewayTo(t, peer.port, 'proxy_pass_trailers on;');
   const { body, trailers } = await undici.request(gateway.url('http', '/'));
   assert.equal(await body.text(), 'body');
   assert.deepEqual(trailers, { 'x-sum': '42' });

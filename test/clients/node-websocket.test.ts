@@ -16,6 +16,13 @@ interface StandardWebSocket extends EventTarget {
   close(code?: number, reason?: string): void;
 }
 
+/** The standard's CloseEvent, which Node has only since 23. */
+interface ClosedEvent {
+  readonly code: number;
+  readonly reason: string;
+  readonly wasClean: boolean;
+}
+
 type Construct = (url: string, protocols: string[]) => StandardWebSocket;
 
 const IMPLEMENTATIONS: Readonly<Record<string, Construct>> = {
@@ -24,7 +31,7 @@ const IMPLEMENTATIONS: Readonly<Record<string, Construct>> = {
 };
 
 const next = async (socket: StandardWebSocket): Promise<unknown> => {
-  const [event] = (await once(socket, 'message')) as [MessageEvent<unknown>];
+  const [event] = (await once(socket, 'message')) as [{ readonly data: unknown }];
   return event.data;
 };
 
@@ -53,7 +60,7 @@ for (const [name, construct] of Object.entries(IMPLEMENTATIONS)) {
       assert.deepEqual(new Uint8Array((await next(socket)) as ArrayBuffer), new Uint8Array([1, 2, 255]));
       const closed = once(socket, 'close');
       socket.close(3001, 'enough');
-      const [event] = (await closed) as [CloseEvent];
+      const [event] = (await closed) as [ClosedEvent];
       assert.deepEqual([event.code, event.reason, event.wasClean], [3001, 'enough', true]);
     });
 
@@ -62,7 +69,7 @@ for (const [name, construct] of Object.entries(IMPLEMENTATIONS)) {
       const socket = await connect();
       const closed = once(socket, 'close');
       (await accepted).close(4002, 'no more');
-      const [event] = (await closed) as [CloseEvent];
+      const [event] = (await closed) as [ClosedEvent];
       assert.deepEqual([event.code, event.reason, event.wasClean], [4002, 'no more', true]);
     });
   });
