@@ -11,7 +11,7 @@ const changed = (file: string): number => statSync(file, { throwIfNoEntry: false
 function compile(compiler: string, name: string): string {
   const source = path(`${name}.c`);
   const program = path(`bin/${name}`);
-  if (changed(program) > changed(source)) return program;
+  if (changed(program) >= changed(source)) return program;
   const { status, stderr } = spawnSync(compiler, ['-O2', '-o', program, source, '-ldl'], { encoding: 'utf8' });
   if (status !== 0) throw new Error(`${compiler} cannot compile ${source}:\n${stderr}`);
   return program;
