@@ -1,7 +1,7 @@
 // A certificate for localhost that is signed by itself, made once and kept. As a command: node examples/make-certificate.ts FOLDER
 
 import 'reflect-metadata';
-import { KeyObject, randomBytes, type webcrypto, X509Certificate } from 'node:crypto';
+import { createPrivateKey, KeyObject, randomBytes, type webcrypto, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -47,7 +47,8 @@ function isUsable(certificateFile: string, keyFile: string): boolean {
   if (!existsSync(certificateFile) || !existsSync(keyFile)) return false;
   try {
     const certificate = new X509Certificate(readFileSync(certificateFile));
-    return Date.parse(certificate.validTo) > Date.now() + LEAST_DAYS * DAY_MS;
+    const isOurs = certificate.checkPrivateKey(createPrivateKey(readFileSync(keyFile)));
+    return isOurs && Date.parse(certificate.validTo) > Date.now() + LEAST_DAYS * DAY_MS;
   } catch (error) {
     // What is there and may not be read is somebody else's; what is no certificate can be replaced.
     if ((error as NodeJS.ErrnoException).code === 'EACCES') throw error;

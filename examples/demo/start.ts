@@ -15,6 +15,7 @@ const CONF = join(FOLDER, 'nginx.conf');
 const PEER_PORTS = [9001, 9002, 9003] as const;
 /** What Ctrl-C leaves to requests that run, in ms. WebSockets get their close frame then. */
 const PATIENCE = 200;
+const OTHER_FOLDER = 'choose another folder: npm start -- --files FOLDER';
 
 class Demo {
   readonly #options: DemoOptions;
@@ -34,7 +35,7 @@ class Demo {
     await this.#expectFreePorts();
     this.#certificate = await this.#makeCertificate();
     for (const [index, port] of PEER_PORTS.entries()) this.#peers.push(await startPeer(`peer ${index + 1}`, port));
-    this.#gateway = await startGateway({ configFile: CONF, configText: this.#conf() });
+    this.#gateway = await this.#startGateway();
     this.#obeySignals();
     console.log(this.#welcome());
   }
@@ -60,8 +61,16 @@ class Demo {
     try {
       return await makeCertificate(files);
     } catch (error) {
-      const mend = 'choose another folder: npm start -- --files FOLDER';
-      throw new DemoError(`no certificate can be kept in ${files}: ${(error as Error).message}\n${mend}`);
+      throw new DemoError(`no certificate can be kept in ${files}: ${(error as Error).message}\n${OTHER_FOLDER}`);
+    }
+  }
+
+  async #startGateway(): Promise<RunningGateway> {
+    try {
+      return await startGateway({ configFile: CONF, configText: this.#conf() });
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.code !== 'ERR_LOG_FILE') throw error;
+      throw new DemoError(`${error.message}\n${OTHER_FOLDER}`);
     }
   }
 

@@ -158,6 +158,8 @@ const isStandardStream = (path: string): boolean => path === STDERR || /^\/(dev|
 /** Opens for appending, never waiting: not for a pipe's reader now, nor for room in it later. */
 function openLog(path: string): number {
   const realPath = path === STDERR ? '/dev/stderr' : path;
+  const shared = STREAMS[realPath];
+  if (shared !== undefined && isRegularFile(shared)) return shared;
   try {
     return openSync(realPath, constants.O_APPEND | constants.O_NONBLOCK | accessFor(realPath), 0o644);
   } catch (error) {
@@ -193,6 +195,11 @@ function linkAt(path: string): string | undefined {
 function accessFor(path: string): number {
   const isPipe = statSync(path, { throwIfNoEntry: false })?.isFIFO() ?? false;
   return isPipe ? constants.O_RDWR : constants.O_WRONLY | constants.O_CREAT;
+}
+
+/** Where a stream was redirected into a file, others write there too: only its own descriptor has their common position. */
+function isRegularFile(descriptor: number): boolean {
+  return isOpen(descriptor) && fstatSync(descriptor).isFile();
 }
 
 function isOpen(descriptor: number): boolean {

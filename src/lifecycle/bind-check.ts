@@ -1,6 +1,6 @@
 // Binds every new address once before the workers share it: an address that another program has must be an error, not shared silently.
 
-import { lstatSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ErrorLog } from '../diagnostics/error-log.ts';
@@ -68,6 +68,9 @@ async function tryPath(address: ListenAddress & { kind: 'unix' }): Promise<void>
     await bindAndClose({ ...address, key: `unix:${path}`, path }, false);
   } catch (error) {
     throw new ListenError(address, (error as ListenError).code);
+  } finally {
+    // Node removes the name that it bound, which is not the one that `listenAt` leaves behind.
+    rmSync(path, { force: true });
   }
 }
 

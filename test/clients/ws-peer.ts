@@ -5,13 +5,15 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
+import type { TLSSocket } from 'node:tls';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 
 export interface WsPeerWish {
   /** Said before each echo of a text; default: nothing. */
   readonly name?: string;
   readonly tls?: { readonly cert: string; readonly key: string };
-  readonly port?: number;
+  /** Told of each TLS connection, when its handshake is over. */
+  readonly onTls?: (socket: TLSSocket) => void;
   /** What the `ws` server is made with. */
   readonly options?: ServerOptions;
 }
@@ -27,6 +29,7 @@ export class WsPeer {
   private constructor(wish: WsPeerWish, server: ReturnType<typeof createServer>) {
     this.port = (server.address() as AddressInfo).port;
     this.#server = server;
+    if (wish.onTls !== undefined) server.on('secureConnection', wish.onTls);
     this.#sockets = new WebSocketServer({ ...wish.options, server });
     this.#sockets.on('connection', (socket, request) => {
       this.requests.push(request);
@@ -40,7 +43,7 @@ export class WsPeer {
 
   static async start(t: TestContext, wish: WsPeerWish = {}): Promise<WsPeer> {
     const server = wish.tls === undefined ? createServer() : createTlsServer(wish.tls);
-    server.listen(wish.port ?? 0, '127.0.0.1');
+    server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const peer = new WsPeer(wish, server);
     t.after(() => peer.kill());

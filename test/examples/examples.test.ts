@@ -83,6 +83,27 @@ test('every example is tested here', () => {
   }
 });
 
+test('demo: what it runs is the file, character for character, where nothing is in the way', () => {
+  const conf = readFileSync(join(EXAMPLES, 'demo', 'nginx.conf'), 'utf8');
+  assert.equal(adaptConf(conf, { ports: new Map(), ipv6: true, files: '.sockgate' }), conf);
+});
+
+test('demo: its location and its balancing are those of the article, with plain quotes', () => {
+  const words = (text: string): string =>
+    text
+      .replace(/#.*/g, '')
+      .replace(/\s+/g, ' ')
+      .replace(/ ?([{};]) ?/g, '$1');
+  const article = readFileSync(join(import.meta.dirname, '../clients/article/3-balancing.conf'), 'utf8');
+  const plain = words(
+    article.replace(/[“”]/g, '"').replace(/192\.168\.1\.1(\d):8080/g, (_, n) => `127.0.0.1:900${Number(n) + 1}`),
+  );
+  const demo = words(readFileSync(join(EXAMPLES, 'demo', 'nginx.conf'), 'utf8'));
+  const [upstream, location] = plain.split(/(?=location)/) as [string, string];
+  assert.ok(demo.includes(upstream), upstream);
+  assert.ok(demo.includes(location), location);
+});
+
 test('demo: the file runs by the command as well, and ends by -s quit', async (t) => {
   const wish = { listens: [8080, 8443], peers: [9001, 9002, 9003], certificates: '.sockgate' };
   const { sockgate, port, certificate } = await runExample(t, { name: 'demo', ...wish, pid: '.sockgate/sockgate.pid' });
