@@ -3,7 +3,7 @@
 import type { Exchange } from '../exchange/exchange.ts';
 import { isFieldValue } from '../http1/headers.ts';
 import { escapeUri } from '../route/uri.ts';
-import { hasToken, listMembers } from '../websocket/token-list.ts';
+import { listMembers } from '../websocket/token-list.ts';
 import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
 
 /** How the body's end is told to the peer: its length, -2 for chunks, -1 for no body at all. */
@@ -33,7 +33,6 @@ const NEVER_PASSED: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-/** Passing one of these on would let a client take our own fields away by naming them in `Connection`. */
 const NO_NAMES: ReadonlySet<string> = new Set();
 
 /** @returns the head, or a sentence that says why it cannot be sent */
@@ -48,7 +47,7 @@ export function proxyRequestHead(
   const upgrade = upgradeToSend(exchange, settings);
   let text = `${exchange.method} ${uri} HTTP/1.${settings.httpVersion === 10 ? '0' : '1'}\r\n`;
   for (const { name, lowerName, value } of settings.setHeaders) {
-    const said = headerValue(exchange, lowerName, value(exchange), upgrade);
+    const said = headerValue(lowerName, value(exchange), upgrade);
     if (said === '') continue;
     if (!isFieldValue(said))
       return `header "${name}" of the request to the upstream has a character that ends the line`;
@@ -61,23 +60,28 @@ export function proxyRequestHead(
 }
 
 /**
- * `h2c` is never passed on: behind it a client could speak to the peer past every location (h2c smuggling). A request that is not
- * GET has nothing to upgrade.
+ * The value of `Upgrade`, where the configuration sends one. Only a GET of HTTP/1.1 without a body can be upgraded: anything else is
+ * passed on as the plain request that it is. `h2c` never is: behind it a client could speak to the peer past every location.
  */
 function upgradeToSend(exchange: Exchange, settings: ProxySettings): string {
-  if (exchange.head.upgrade === '') return '';
+  if (!mayUpgrade(exchange)) return '';
   const set = settings.setHeaders.find(({ lowerName }) => lowerName === 'upgrade');
   const value = set?.value(exchange) ?? '';
-  return value !== '' && hasToken(value, 'h2c') ? '' : value;
+  return listMembers(value).some(isH2c) ? '' : value;
 }
 
-function headerValue(exchange: Exchange, lowerName: string, value: string, upgrade: string): string {
+function mayUpgrade({ head, method }: Exchange): boolean {
+  return head.connectionUpgrade && head.upgrade !== '' && head.version === 11 && method === 'GET' && !head.hasBody;
+}
+
+/** With its version or without: `h2c/1`. */
+const isH2c = (protocol: string): boolean => /^h2c(?:\/|$)/i.test(protocol);
+
+/** `Connection: upgrade` says nothing without `Upgrade`, and some peers close the connection for it. */
+function headerValue(lowerName: string, value: string, upgrade: string): string {
   if (lowerName === 'upgrade') return upgrade;
-  if (lowerName === 'connection' && upgrade === '' && exchange.head.upgrade !== '' && namesUpgrade(value)) return '';
-  return value;
+  return lowerName === 'connection' && upgrade === '' && value.toLowerCase() === 'upgrade' ? '' : value;
 }
-
-const namesUpgrade = (value: string): boolean => value.toLowerCase() === 'upgrade';
 
 function passedFields(exchange: Exchange, settings: ProxySettings): string {
   const { headers } = exchange.head;
@@ -91,13 +95,11 @@ function passedFields(exchange: Exchange, settings: ProxySettings): string {
   return text;
 }
 
-/** RFC 9110 7.6.1: what `Connection` names ends at this hop. */
+/** RFC 9110 7.6.1: what `Connection` names ends at this hop. Only the client's own fields: it cannot take away what we set. */
 function fieldsNamedByConnection(exchange: Exchange): ReadonlySet<string> {
-  const { headers } = exchange.head;
-  const value = headers.get('connection');
+  const value = exchange.head.headers.getJoined('connection');
   if (value === undefined || isPlainConnection(value)) return NO_NAMES;
-  const names = listMembers(headers.getJoined('connection')).map((member) => member.toLowerCase());
-  return new Set(names);
+  return new Set(listMembers(value).map((member) => member.toLowerCase()));
 }
 
 function isPlainConnection(value: string): boolean {

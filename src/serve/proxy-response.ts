@@ -1,6 +1,7 @@
 // The answer of a peer on its way to the client: which fields pass, and which end here.
 
 import type { Exchange } from '../exchange/exchange.ts';
+import { Headers } from '../http1/headers.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import { listMembers } from '../websocket/token-list.ts';
 import type { ProxySettings } from './proxy-settings.ts';
@@ -22,13 +23,27 @@ export function takeAnswerHead(exchange: Exchange, head: ResponseHead, settings:
   exchange.status = head.status;
   exchange.reason = head.reason;
   exchange.contentLength = head.contentLength;
+  passFields(head, settings, exchange.answer);
+  // Says what would be taken instead; we speak it as the peer does.
+  const upgrade = head.status === 426 ? head.headers.getJoined('upgrade') : undefined;
+  if (upgrade !== undefined) exchange.answer.add('Upgrade', upgrade);
+}
+
+/** The fields of a peer's interim answer (1xx) that the client may have. */
+export function informationalFields(head: ResponseHead, settings: ProxySettings): Headers {
+  const fields = new Headers();
+  passFields(head, settings, fields);
+  return fields;
+}
+
+function passFields(head: ResponseHead, settings: ProxySettings, to: Headers): void {
   const { headers } = head;
   const named = namedByConnection(head);
   for (let i = 0; i < headers.length; i++) {
     const lowerName = headers.lowerNameAt(i);
     if (HOP_BY_HOP.has(lowerName) || settings.hideHeaders.has(lowerName)) continue;
     if (named?.includes(lowerName)) continue;
-    exchange.answer.addFrom(headers, i);
+    to.addFrom(headers, i);
   }
 }
 

@@ -4,7 +4,7 @@ import type { Exchange, TunnelTrace } from '../exchange/exchange.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { checkHandshakeAnswer, checkOpeningHandshake } from '../websocket/handshake.ts';
-import { extensionNames, listMembers } from '../websocket/token-list.ts';
+import { extensionNames, hasToken, listMembers } from '../websocket/token-list.ts';
 import { Tunnel, type TunnelOwner } from '../websocket/tunnel.ts';
 import type { ProxyRequestHead } from './proxy-request.ts';
 import type { ProxySettings } from './proxy-settings.ts';
@@ -15,7 +15,7 @@ import type { ProxySettings } from './proxy-settings.ts';
  */
 export function refuseHandshake(exchange: Exchange, settings: ProxySettings): number | undefined {
   const { head } = exchange;
-  if (!isWebSocket(head.upgrade) || !settings.setNames.has('upgrade')) return undefined;
+  if (!hasToken(head.upgrade, 'websocket') || !settings.setNames.has('upgrade')) return undefined;
   const checked = checkOpeningHandshake({
     method: head.method,
     httpVersion: head.version,

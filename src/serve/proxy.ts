@@ -13,7 +13,7 @@ import { UpstreamFault } from '../upstream/upstream-fault.ts';
 import type { UpstreamWatcher } from '../upstream/upstream-watcher.ts';
 import type { Tunnel } from '../websocket/tunnel.ts';
 import { CHUNKED, NO_BODY, type ProxyRequestHead, proxyRequestHead } from './proxy-request.ts';
-import { takeAnswerHead } from './proxy-response.ts';
+import { informationalFields, takeAnswerHead } from './proxy-response.ts';
 import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
 import { openTunnel, refuseHandshake } from './proxy-websocket.ts';
 
@@ -218,7 +218,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     const { exchange } = this;
     // A 100 answers an `Expect` that we have answered ourselves.
     if (head.status === 100 || exchange.head.version !== 11 || exchange.headSent) return;
-    exchange.sendInformational(head.status, head.reason, head.headers);
+    exchange.sendInformational(head.status, head.reason, informationalFields(head, this.settings));
   }
 
   upstreamHead(head: ResponseHead): void {

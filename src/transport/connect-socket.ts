@@ -1,7 +1,7 @@
 // Dials: TCP or a unix socket, and TLS over it where that is wanted.
 
 import { connect, isIP, type NetConnectOpts, type Socket } from 'node:net';
-import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls';
 import { channelKind, openChannel } from './choose.ts';
 import { disconnectedError } from './connection-error.ts';
 import { HandleDial } from './dial-handle.ts';
@@ -28,6 +28,8 @@ export interface DialOptions {
 
 /** A connection being made. How long that may take is the caller's business. */
 export interface Dial {
+  /** TCP stands, and the TLS handshake is under way. */
+  readonly isShakingHands: boolean;
   /** Gives up: the connection is closed, and nobody is told. Does nothing once it was told how it went. */
   cancel(): void;
 }
@@ -49,6 +51,10 @@ class SocketDial implements Dial {
     } catch (error) {
       process.nextTick(this.#fail, error);
     }
+  }
+
+  get isShakingHands(): boolean {
+    return this.#dialler !== undefined && this.#socket instanceof TLSSocket;
   }
 
   cancel(): void {

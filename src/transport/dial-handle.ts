@@ -11,6 +11,8 @@ const nothing = (): void => {};
 
 /** A plain TCP connection being made. */
 export class HandleDial {
+  /** It is plain TCP. */
+  readonly isShakingHands = false;
   readonly #address: string;
   readonly #port: number;
   readonly #handle: DiallingHandle;

@@ -40,8 +40,9 @@ export class PeerConnect implements Dialler {
 
   /** `proxy_connect_timeout` has passed: gives up. @returns the fault to tell */
   timeOut(): UpstreamFault {
+    const action = this.#dial.isShakingHands ? 'SSL handshaking to upstream' : 'connecting to upstream';
     this.cancel();
-    return timedOut('connecting to upstream');
+    return timedOut(action);
   }
 
   dialConnected(channel: Channel): void {
