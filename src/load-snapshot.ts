@@ -1,5 +1,6 @@
 // A configuration file to a snapshot: parse, check, inherit, build, freeze. Everything before traffic is on this page.
 
+import { setImmediate } from 'node:timers/promises';
 import { checkConfiguration } from './config/check.ts';
 import { Problems } from './config/errors.ts';
 import type { Files } from './config/files.ts';
@@ -52,18 +53,21 @@ const registry = new Registry(allModules, { required: ['events'] });
  */
 export async function loadSnapshot(options: LoadOptions): Promise<LoadedSnapshot> {
   for (;;) {
-    const loaded = loadOnce(options);
+    const loaded = await loadOnce(options);
     if (loaded.problems.failed || !(await options.files.lookUpAsked())) return loaded;
   }
 }
 
-function loadOnce(options: LoadOptions): LoadedSnapshot {
+async function loadOnce(options: LoadOptions): Promise<LoadedSnapshot> {
   const problems = new Problems();
   const { files, logFiles, configFile, globals } = options;
   const { root, fileNames } = readConfiguration({ file: configFile, files, problems, parameters: globals });
+  await setImmediate();
   checkConfiguration(root, registry, problems);
+  await setImmediate();
   const workshop = makeWorkshop(options, problems);
-  const draft = buildDraft(allModules, workshop, root);
+  const draft = await inSlices(buildDraft(allModules, workshop, root));
+  await setImmediate();
   const listeners = joinListeners(draft.http);
   checkConnections(draft.core, listeners.length, problems);
   const refused = refusedDirectives(root);
@@ -71,6 +75,21 @@ function loadOnce(options: LoadOptions): LoadedSnapshot {
   if (problems.failed) return { snapshot: undefined, problems, fileNames };
   for (const path of workshop.logPaths) logFiles.file(path).buffer(workshop.logBuffers.get(path));
   return { snapshot: freezeSnapshot(draft, listeners), problems, fileNames };
+}
+
+/** ms after which whoever waits for the event loop gets a turn of it. */
+const SLICE_MS = 5;
+
+/** Runs the steps, and lets the event loop turn between them whenever they have taken their slice. */
+async function inSlices<T>(steps: Generator<void, T>): Promise<T> {
+  let began = performance.now();
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    if (performance.now() - began < SLICE_MS) continue;
+    await setImmediate();
+    began = performance.now();
+  }
 }
 
 function makeWorkshop(options: LoadOptions, problems: Problems): Workshop {

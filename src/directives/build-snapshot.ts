@@ -5,7 +5,15 @@ import type { ServerSettings } from '../exchange/exchange.ts';
 import type { ListenSettings } from '../listen/listen-settings.ts';
 import type { CoreSettings, Snapshot } from '../snapshot.ts';
 import type { Upstream } from '../upstream/upstream.ts';
-import type { HttpDraft, LocationDraft, Mutable, ServerDraft, SnapshotDraft, UpstreamDraft, Workshop } from './draft.ts';
+import type {
+  HttpDraft,
+  LocationDraft,
+  Mutable,
+  ServerDraft,
+  SnapshotDraft,
+  UpstreamDraft,
+  Workshop,
+} from './draft.ts';
 import { Levels } from './levels.ts';
 import { checkNesting } from './location-nesting.ts';
 import type { LocationPattern } from './location-pattern.ts';
@@ -13,9 +21,14 @@ import type { Module } from './module.ts';
 
 /**
  * Builds everything below `root`. Mistakes go to `workshop.problems`, and the rest is built all the same, so that all of them are
- * found in one run; the draft is of use only where there are none.
+ * found in one run; the draft is of use only where there are none. It yields after each server: a worker that builds thousands of
+ * them has connections to look after meanwhile.
  */
-export function buildDraft(modules: readonly Module[], workshop: Workshop, root: Block): SnapshotDraft {
+export function buildDraft(
+  modules: readonly Module[],
+  workshop: Workshop,
+  root: Block,
+): Generator<void, SnapshotDraft> {
   return new Builder(modules, workshop).build(root);
 }
 
@@ -32,11 +45,12 @@ class Builder {
     this.#draft = { workshop, core: {} as Mutable<CoreSettings>, http, notes: new Map() };
   }
 
-  build(root: Block): SnapshotDraft {
+  *build(root: Block): Generator<void, SnapshotDraft> {
     const main = Levels.top(this.#modules, root);
     this.#eachModule((module, index) => module.main?.(main.set(index), this.#draft, main.level(index)));
     for (const { block } of named(root, 'events')) if (block !== undefined) this.#buildEvents(main.below(block));
-    for (const { block } of named(root, 'http')) if (block !== undefined) this.#buildHttp(main.below(block), block);
+    for (const { block } of named(root, 'http'))
+      if (block !== undefined) yield* this.#buildHttp(main.below(block), block);
     return this.#draft;
   }
 
@@ -51,11 +65,14 @@ class Builder {
   }
 
   /** Upstreams first: wherever `proxy_pass` names one, it is there. */
-  #buildHttp(levels: Levels, block: Block): void {
+  *#buildHttp(levels: Levels, block: Block): Generator<void, void> {
     const { http } = this.#draft;
     for (const directive of named(block, 'upstream')) this.#buildUpstream(levels, directive);
     this.#eachModule((module, index) => module.http?.(levels.set(index), http, levels.level(index)));
-    for (const directive of named(block, 'server')) this.#buildServer(levels, directive);
+    for (const directive of named(block, 'server')) {
+      this.#buildServer(levels, directive);
+      yield;
+    }
   }
 
   #buildUpstream(http: Levels, { block, args, at }: Directive): void {
@@ -100,7 +117,8 @@ class Builder {
 /** Makes of a draft in which nothing is wrong what a worker needs to serve. */
 export function freezeSnapshot(draft: SnapshotDraft, listeners: readonly ListenSettings[]): Snapshot {
   const upstreams = new Map<string, Upstream>();
-  for (const { name, upstream } of draft.http.upstreams.values()) if (upstream !== undefined) upstreams.set(name, upstream);
+  for (const { name, upstream } of draft.http.upstreams.values())
+    if (upstream !== undefined) upstreams.set(name, upstream);
   return Object.freeze({
     errorLog: draft.workshop.baseErrorLog,
     core: Object.freeze(draft.core),

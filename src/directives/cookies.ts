@@ -8,7 +8,7 @@ export function requestCookie(headers: Headers, lowerName: string): string | und
   for (let i = 0; i < headers.length; i++) {
     if (headers.lowerNameAt(i) !== 'cookie') continue;
     for (const pair of headers.valueAt(i).split(';')) {
-      const value = valueOf(pair, lowerName);
+      const value = valueFor(pair, lowerName);
       if (value !== undefined) return value;
     }
   }
@@ -19,13 +19,13 @@ export function requestCookie(headers: Headers, lowerName: string): string | und
 export function answerCookie(headers: Headers, lowerName: string): string | undefined {
   for (let i = 0; i < headers.length; i++) {
     if (headers.lowerNameAt(i) !== 'set-cookie') continue;
-    const value = valueOf(headers.valueAt(i).split(';', 1)[0] as string, lowerName);
+    const value = valueFor(headers.valueAt(i).split(';', 1)[0] as string, lowerName);
     if (value !== undefined) return value;
   }
   return undefined;
 }
 
-function valueOf(pair: string, lowerName: string): string | undefined {
+function valueFor(pair: string, lowerName: string): string | undefined {
   const equals = pair.indexOf('=');
   if (equals < lowerName.length || lowerCase(pair.slice(0, equals).trim()) !== lowerName) return undefined;
   return pair.slice(equals + 1).trimStart();

@@ -6,7 +6,8 @@ import type { Kind } from '../config/directive.ts';
 import { directives, type SetOf } from '../config/directive.ts';
 import { ConfigError } from '../config/errors.ts';
 import { parseNumber } from '../config/quantities.ts';
-import { any, argument, flag, integer, mapped, optional, path, time, word } from '../config/values.ts';
+import type { Argument } from '../config/tree.ts';
+import { argument, flag, integer, optional, path, time, word } from '../config/values.ts';
 import { LEVELS, type Level as LogLevel } from '../diagnostics/error-log.ts';
 import type { ErrorLogTarget } from '../snapshot.ts';
 import type { Level, SnapshotDraft, Workshop } from './draft.ts';
@@ -29,19 +30,23 @@ const DEBUG_LEVELS: ReadonlySet<string> = new Set(
   ['core', 'alloc', 'mutex', 'event', 'http', 'mail', 'stream'].map((part) => `debug_${part}`),
 );
 
-const levelKind: Kind<'level', LogLevel | undefined> = mapped(
-  any(
-    argument('level', LEVELS.join(' | '), (text) => {
-      const level = DEBUG_LEVELS.has(text) ? 'debug' : LEVELS.find((known) => known === text);
-      if (level === undefined) throw new ConfigError(`invalid log level "${text}"`);
-      return level;
-    }),
-  ),
-  ([first, second]) => {
-    if (second !== undefined && second !== 'debug') throw new ConfigError(`duplicate log level "${second}"`);
-    return first;
+function readLevel({ text, at }: Argument): LogLevel {
+  const level = DEBUG_LEVELS.has(text) ? 'debug' : LEVELS.find((known) => known === text);
+  if (level === undefined) throw new ConfigError(`invalid log level "${text}"`, at);
+  return level;
+}
+
+/** nginx takes several, but only of its debugging ones. */
+const levelKind: Kind<'level', LogLevel | undefined> = {
+  name: 'level',
+  syntax: `[${LEVELS.join(' | ')}]`,
+  takes: 'any',
+  parse: (args) => {
+    const [first, second] = args.map(readLevel);
+    if (second === undefined || second === 'debug') return first;
+    throw new ConfigError(`duplicate log level "${second}"`, args[1]?.at);
   },
-);
+};
 
 const table = directives({
   include: {

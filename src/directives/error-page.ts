@@ -60,6 +60,9 @@ export function compileErrorPages(written: readonly WrittenErrorPage[], workshop
     const page = { statuses, overwrite, target: workshop.text(target) };
     if (overwrite !== undefined || !statuses.some((status) => TOLD_AS_400.has(status))) return [page];
     const others = statuses.filter((status) => !TOLD_AS_400.has(status));
-    return [{ ...page, statuses: others }, { ...page, statuses: [...TOLD_AS_400].filter((one) => statuses.includes(one)), overwrite: 400 }];
+    return [
+      { ...page, statuses: others },
+      { ...page, statuses: [...TOLD_AS_400].filter((one) => statuses.includes(one)), overwrite: 400 },
+    ];
   });
 }

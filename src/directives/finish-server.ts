@@ -22,7 +22,8 @@ function checkLocations({ workshop, outside }: ServerDraft, nodes: readonly Loca
     const text = match.kind === 'regex' ? settings.name : match.text;
     workshop.error(`duplicate location "${text}"`, placeOf(outside, settings));
   }
-  for (const { settings } of unreachableLocations(nodes)) {
+  // Of one that must not stand where it stands, that has been told.
+  for (const { settings } of workshop.problems.failed ? [] : unreachableLocations(nodes)) {
     const mend = 'inside a location with a regular expression only such locations are looked for';
     workshop.warn(`location "${settings.name}" is never found`, placeOf(outside, settings), mend);
   }

@@ -2,9 +2,10 @@
 // https://nginx.org/en/docs/http/ngx_http_headers_module.html
 
 import { directives } from '../config/directive.ts';
-import { literal, optional, saying, template, text } from '../config/values.ts';
+import { literal, optional, saying, template } from '../config/values.ts';
 import type { Exchange, Text } from '../exchange/exchange.ts';
 import { isFieldValue } from '../http1/headers.ts';
+import { fieldName } from './field-name.ts';
 import { nginxModule } from './module.ts';
 
 /** Other statuses get a field only where it says `always`. */
@@ -26,14 +27,13 @@ export const headers = nginxModule('http_headers', {
     add_header: {
       in: ['http', 'server', 'location', 'if'],
       args: [
-        text('name'),
+        fieldName('name'),
         template('value'),
         optional(saying(literal('always'), (given) => `invalid parameter "${given}"`)),
       ],
       many: true,
       doc: 'Adds a field to answers of status 200, 201, 204, 206, 301, 302, 303, 304, 307 and 308; `always`: of any status. An empty value adds none. `ETag` and `Last-Modified` are replaced, and an empty value takes them away.',
-      differs:
-        'A line break in a value, as a decoded URI can give one, becomes a space: it would split the answer.',
+      differs: 'A line break in a value, as a decoded URI can give one, becomes a space: it would split the answer.',
     },
   }),
   location(set, draft) {

@@ -17,7 +17,8 @@ import {
   time,
   word,
 } from '../config/values.ts';
-import type { LocationSettings, ServerSettings } from '../exchange/exchange.ts';
+import type { Handler, LocationSettings, ServerSettings } from '../exchange/exchange.ts';
+import { DECLINED } from '../exchange/verdict.ts';
 import type { Level, LocationDraft, Mutable, ServerDraft } from './draft.ts';
 import { compileErrorPages, errorPageKind } from './error-page.ts';
 import { placeKind, setFilePlaces } from './file-places.ts';
@@ -193,7 +194,13 @@ const table = directives({
     default: '60s',
     doc: 'How long a client may take nothing of what is sent to it; then it is closed.',
   },
-  tcp_nodelay: { in: SETTINGS, args: [flag], default: 'on', doc: 'Sends small pieces at once.' },
+  tcp_nodelay: {
+    in: SETTINGS,
+    args: [flag],
+    default: 'on',
+    doc: 'Whether small pieces are sent at once; off: what the client has not yet confirmed may hold them back (Nagle).',
+    differs: 'off holds for the whole connection from the first request to such a location on.',
+  },
   lingering_close: {
     in: SETTINGS,
     args: [oneOf('how', 'on', 'off', 'always')],
@@ -249,8 +256,15 @@ export const httpCore = nginxModule('http_core', {
     Object.assign(settings, locationSettings(set, draft));
     if (pattern?.regexp !== undefined) defineCaptures(workshop, pattern.regexp);
     setFilePlaces(set, draft, level);
+    if (!set.tcp_nodelay) draft.rewrite.push(holdSmallPieces);
   },
 });
+
+/** Every connection begins without Nagle's algorithm. */
+const holdSmallPieces: Handler = ({ link }) => {
+  link.channel.setNoDelay(false);
+  return DECLINED;
+};
 
 /** A server without `server_name` answers those who name nobody. */
 const NO_NAME = { text: '', pattern: undefined };

@@ -22,20 +22,21 @@ const ESCAPES: Readonly<Record<string, Escape>> = {
 export function compileLogFormat(strings: readonly Argument[], workshop: Workshop): LogFormat {
   const [first] = strings;
   if (first === undefined || !first.text.startsWith('escape=')) return compileLine(strings, escapeDefault, workshop);
-  const escape = ESCAPES[first.text];
-  if (escape === undefined) throw new ConfigError(`unknown log format escaping "${first.text.slice(7)}"`, first.at);
-  return compileLine(strings.slice(1), escape, workshop);
+  const chosen = ESCAPES[first.text];
+  if (chosen === undefined) throw new ConfigError(`unknown log format escaping "${first.text.slice(7)}"`, first.at);
+  return compileLine(strings.slice(1), chosen, workshop);
 }
 
 type Piece = string | VariableSlot<Exchange>;
 
 /** A variable without a value is `-`, or with `escape=json` and `none` nothing: nginx's rule. */
-function compileLine(strings: readonly Argument[], escape: Escape, workshop: Workshop): LogFormat {
-  const missing = escape === escapeDefault ? '-' : '';
+function compileLine(strings: readonly Argument[], escaping: Escape, workshop: Workshop): LogFormat {
+  const missing = escaping === escapeDefault ? '-' : '';
   const pieces = strings.flatMap((string) => partsOf(string).map((part) => pieceOf(part, string, workshop)));
   return (exchange) => {
     let line = '';
-    for (const piece of pieces) line += typeof piece === 'string' ? piece : shown(piece.get(exchange), escape, missing);
+    for (const piece of pieces)
+      line += typeof piece === 'string' ? piece : shown(piece.get(exchange), escaping, missing);
     return line;
   };
 }
@@ -50,9 +51,12 @@ function partsOf({ text, at }: Argument): readonly TemplatePart[] {
 function pieceOf(part: TemplatePart, { at }: Argument, workshop: Workshop): Piece {
   if (typeof part === 'string') return byteString(part);
   // There is no expression whose captures a line of the log could mean.
-  return workshop.variables.slot('capture' in part ? `${part.capture}` : part.variable, 'capture' in part ? at : part.at);
+  return workshop.variables.slot(
+    'capture' in part ? `${part.capture}` : part.variable,
+    'capture' in part ? at : part.at,
+  );
 }
 
-function shown(value: string | undefined, escape: Escape, missing: string): string {
-  return value === undefined ? missing : escape(value);
+function shown(value: string | undefined, escaping: Escape, missing: string): string {
+  return value === undefined ? missing : escaping(value);
 }

@@ -32,8 +32,10 @@ export const logParametersKind: Kind<'parameters', LogParameters> = {
 
 function take(one: Argument, given: Given): void {
   const [name, value] = split(one.text);
-  if (name === 'buffer' && value !== undefined) given.buffer = positive(parseSize(value, 'km'), 'buffer size', value, one);
-  else if (name === 'flush' && value !== undefined) given.flush = positive(parseTime(value, 'ms'), 'flush time', value, one);
+  if (name === 'buffer' && value !== undefined)
+    given.buffer = positive(parseSize(value, 'km'), 'buffer size', value, one);
+  else if (name === 'flush' && value !== undefined)
+    given.flush = positive(parseTime(value, 'ms'), 'flush time', value, one);
   else if (name === 'if' && value !== undefined) given.condition = parseTemplate(value, one.at);
   else if (name === 'gzip') given.gzip = checkGzip(one, value);
   else throw new ConfigError(`invalid parameter "${one.text}"`, one.at);

@@ -2,7 +2,7 @@
 // https://nginx.org/en/docs/http/ngx_http_log_module.html
 
 import { directives, type SetOf } from '../config/directive.ts';
-import { comparePlaces, ConfigError } from '../config/errors.ts';
+import { ConfigError, comparePlaces } from '../config/errors.ts';
 import { byteString } from '../config/source.ts';
 import { parseTemplate } from '../config/template.ts';
 import type { Argument, Position } from '../config/tree.ts';
@@ -49,10 +49,7 @@ const cacheKind = mapped(
 const table = directives({
   log_format: {
     in: ['http'],
-    args: [
-      word('name'),
-      rest(argument('string', '[escape=default|json|none] string', (_, given): Argument => given)),
-    ],
+    args: [word('name'), rest(argument('string', '[escape=default|json|none] string', (_, given): Argument => given))],
     many: true,
     doc: 'A format for lines of `access_log`. `combined` exists without it.',
   },
@@ -182,8 +179,7 @@ class AccessLogs {
   #refuseWhatIsMissing({ file, parameters: { gzip, flush, buffer }, at }: WrittenLog): void {
     if (file.startsWith('syslog:')) throw new ConfigError(`"access_log ${file}" is not supported yet`, at);
     if (gzip !== undefined) throw new ConfigError('"gzip" of "access_log" is not supported yet', gzip.at);
-    if (flush > 0 && buffer === undefined)
-      throw new ConfigError(`no buffer is defined for access_log "${file}"`, at);
+    if (flush > 0 && buffer === undefined) throw new ConfigError(`no buffer is defined for access_log "${file}"`, at);
   }
 
   /** As nginx, which reads from top to bottom: a format must stand before the log that uses it. */

@@ -24,18 +24,6 @@ const UNSAFE = /(?:^|\/)\.\.(?:\/|$)|\0/;
 const APPEND = constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY | constants.O_NONBLOCK;
 const NOT_KEPT = -1;
 
-interface NamedFile {
-  descriptor: number;
-  policy: NamedLogPolicy;
-  uses: number;
-  usedAt: number;
-  openedAt: number;
-}
-
-/** The files of one thread, the one used longest ago first. */
-const files = new Map<string, NamedFile>();
-let sweeping: NodeJS.Timeout | undefined;
-
 export interface NamedLogOptions {
   /** The file's absolute path, a byte string. */
   readonly path: Text;
@@ -57,18 +45,18 @@ export class NamedLog {
   write(exchange: Exchange): void {
     const { path, line, condition, policy } = this.#options;
     const wanted = condition?.(exchange) ?? '1';
-    if (wanted !== '' && wanted !== '0') appendNamed(exchange, path(exchange), line(exchange), policy);
+    if (wanted !== '' && wanted !== '0') appendLine(exchange, path(exchange), line(exchange), policy);
   }
 }
 
-function appendNamed(exchange: Exchange, path: string, line: string, policy: NamedLogPolicy): void {
+function appendLine(exchange: Exchange, path: string, line: string, policy: NamedLogPolicy): void {
   if (UNSAFE.test(path)) {
     exchange.log('error', `access log "${path.replaceAll('\0', '\\0')}" is refused: its name has ".." or NUL`);
     return;
   }
   if (!rootExists(exchange)) return;
   try {
-    append(path, `${line}\n`, policy);
+    openFiles.append(path, `${line}\n`, policy);
   } catch (error) {
     exchange.log('crit', `open() "${path}" failed (${systemErrorText(systemErrorCode(error))})`);
   }
@@ -90,65 +78,76 @@ function folderFault(path: string): string | undefined {
   }
 }
 
-function append(path: string, line: string, policy: NamedLogPolicy): void {
-  const kept = policy.max === 0 ? undefined : keptFile(path, policy);
-  const descriptor = kept === undefined ? NOT_KEPT : kept.descriptor;
-  const open = descriptor === NOT_KEPT ? openSync(Buffer.from(path, 'latin1'), APPEND, 0o644) : descriptor;
-  try {
-    writeSync(open, line, null, 'latin1');
-  } finally {
-    if (kept !== undefined && kept.uses >= policy.minUses) keep(kept, open);
-    else closeSync(open);
+interface OpenFile {
+  descriptor: number;
+  policy: NamedLogPolicy;
+  uses: number;
+  usedAt: number;
+  openedAt: number;
+}
+
+/** The files that a thread keeps open, over reloads, too. */
+class OpenFiles {
+  /** By path, the one used longest ago first. */
+  readonly #files = new Map<string, OpenFile>();
+  #sweep: NodeJS.Timeout | undefined = undefined;
+
+  /** @throws the system's error */
+  append(path: string, line: string, policy: NamedLogPolicy): void {
+    const file = policy.max === 0 ? undefined : this.#use(path, policy);
+    const kept = file === undefined || file.descriptor === NOT_KEPT ? undefined : file.descriptor;
+    const descriptor = kept ?? openSync(Buffer.from(path, 'latin1'), APPEND, 0o644);
+    try {
+      writeSync(descriptor, line, null, 'latin1');
+    } finally {
+      if (file === undefined || file.uses < policy.minUses) closeSync(descriptor);
+      else if (kept === undefined) Object.assign(file, { descriptor, openedAt: Date.now() });
+    }
+  }
+
+  /** What is known of a file, counted as used, and moved to the end. */
+  #use(path: string, policy: NamedLogPolicy): OpenFile {
+    const now = Date.now();
+    const file = this.#files.get(path) ?? { descriptor: NOT_KEPT, policy, uses: 0, usedAt: now, openedAt: now };
+    const isForgotten = now - file.usedAt > policy.inactive;
+    if (isForgotten) file.uses = 0;
+    if (isForgotten || now - file.openedAt > policy.valid) close(file);
+    Object.assign(file, { policy, uses: file.uses + 1, usedAt: now });
+    this.#files.delete(path);
+    this.#makeRoom(policy.max);
+    this.#files.set(path, file);
+    this.#sweep ??= setTimeout(() => this.#closeInactive(), policy.inactive).unref();
+    return file;
+  }
+
+  #makeRoom(max: number): void {
+    for (const [path, file] of this.#files) {
+      if (this.#files.size < max) return;
+      close(file);
+      this.#files.delete(path);
+    }
+  }
+
+  /** Closes what nobody writes to any more, also where no line will come to any file. */
+  #closeInactive(): void {
+    const now = Date.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const [path, file] of this.#files) {
+      const left = file.usedAt + file.policy.inactive - now;
+      if (left > 0) {
+        next = Math.min(next, left);
+        continue;
+      }
+      close(file);
+      this.#files.delete(path);
+    }
+    this.#sweep = this.#files.size === 0 ? undefined : setTimeout(() => this.#closeInactive(), next).unref();
   }
 }
 
-function keep(file: NamedFile, descriptor: number): void {
-  if (file.descriptor === descriptor) return;
-  file.descriptor = descriptor;
-  file.openedAt = Date.now();
-}
-
-/** What is known of a name, counted as used, and moved to the end. */
-function keptFile(path: string, policy: NamedLogPolicy): NamedFile {
-  const now = Date.now();
-  const file = files.get(path) ?? { descriptor: NOT_KEPT, policy, uses: 0, usedAt: now, openedAt: now };
-  if (now - file.usedAt > policy.inactive) file.uses = 0;
-  if (now - file.openedAt > policy.valid) close(file);
-  file.uses++;
-  file.usedAt = now;
-  file.policy = policy;
-  files.delete(path);
-  makeRoom(policy.max);
-  files.set(path, file);
-  sweeping ??= setTimeout(sweep, policy.inactive).unref();
-  return file;
-}
-
-function makeRoom(max: number): void {
-  for (const [path, file] of files) {
-    if (files.size < max) return;
-    close(file);
-    files.delete(path);
-  }
-}
-
-function close(file: NamedFile): void {
+function close(file: OpenFile): void {
   if (file.descriptor !== NOT_KEPT) closeSync(file.descriptor);
   file.descriptor = NOT_KEPT;
 }
 
-/** Closes what nobody writes to any more, also where no line will come to any file. */
-function sweep(): void {
-  const now = Date.now();
-  let next = Number.POSITIVE_INFINITY;
-  for (const [path, file] of files) {
-    const left = file.usedAt + file.policy.inactive - now;
-    if (left > 0) {
-      next = Math.min(next, left);
-      continue;
-    }
-    close(file);
-    files.delete(path);
-  }
-  sweeping = files.size === 0 ? undefined : setTimeout(sweep, Math.max(next, 1)).unref();
-}
+const openFiles = new OpenFiles();

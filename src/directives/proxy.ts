@@ -1,27 +1,42 @@
 // proxy_pass: where requests go, what of them, how long that may take, and TLS on the way.
 // https://nginx.org/en/docs/http/ngx_http_proxy_module.html
 
-import { type Address, AddressError, formatAddress, parseAddress } from '../addresses.ts';
 import { directives, type SetOf } from '../config/directive.ts';
-import { ConfigError } from '../config/errors.ts';
-import { FileError } from '../config/files.ts';
-import { byteString } from '../config/source.ts';
 import { parseTemplate, type Template } from '../config/template.ts';
-import { any, flag, integer, offset, oneOf, path, size, someOf, template, text, time, word } from '../config/values.ts';
-import type { Text } from '../exchange/exchange.ts';
+import type { Position } from '../config/tree.ts';
+import {
+  bufferSize,
+  count,
+  flag,
+  integer,
+  oneOf,
+  path,
+  rest,
+  size,
+  someOf,
+  template,
+  text,
+  time,
+  word,
+} from '../config/values.ts';
+import type { Handler } from '../exchange/exchange.ts';
 import { proxyPass } from '../serve/proxy.ts';
-import type { ProxySettings, ProxyTarget } from '../serve/proxy-settings.ts';
+import type { ProxySettings } from '../serve/proxy-settings.ts';
 import type { NextUpstreamSettings } from '../upstream/attempts.ts';
-import { NO_KEEPALIVE } from '../upstream/keepalive.ts';
-import { sharedPeers, unsharedPeers } from '../upstream/peer-table.ts';
-import { Upstream } from '../upstream/upstream.ts';
 import type { NextCondition } from '../upstream/upstream-fault.ts';
-import { UpstreamTls } from '../upstream/upstream-tls.ts';
-import type { LocationDraft, Workshop } from './draft.ts';
+import type { Level, LocationDraft, Workshop } from './draft.ts';
+import { fieldName } from './field-name.ts';
 import { nginxModule } from './module.ts';
-import { addressesOf } from './upstream.ts';
+import { checkBuffers } from './proxy-buffers.ts';
+import { checkRedirects, redirectFilter, redirectKind } from './proxy-redirect.ts';
+import { fixedTarget, madeUpTarget, type Scheme, schemeOf, schemeOfUrl } from './proxy-target.ts';
+import { type ProxyTlsSet, tlsName, upstreamTls } from './proxy-tls.ts';
+import { temporaryFolder } from './temporary-folder.ts';
 
 const SETTINGS = ['http', 'server', 'location'] as const;
+const TABLES = { in: SETTINGS, effect: 'no effect', doc: 'Tables grow as they need.' } as const;
+const NO_CACHE = 'There is no cache: every request is passed on.';
+const FILES = { in: SETTINGS, effect: 'no effect', doc: 'There are no temporary files.' } as const;
 
 const table = directives({
   proxy_pass: {
@@ -29,7 +44,8 @@ const table = directives({
     args: [template('url')],
     inherit: false,
     doc: "Passes requests to a server or an `upstream`: `http://NAME`, `https://NAME`, `http://unix:/path:`. With a URI behind it, that replaces the part of the request's URI that the location matched.",
-    differs: 'With variables, the result must be an `upstream` or an address: there is no resolver yet.',
+    differs:
+      'With variables, the result must be an `upstream`, an address, or a name that another `proxy_pass` names without variables: there is no resolver yet.',
   },
   proxy_http_version: {
     in: SETTINGS,
@@ -40,10 +56,26 @@ const table = directives({
   },
   proxy_set_header: {
     in: SETTINGS,
-    args: [text('field'), template('value')],
+    args: [fieldName('field'), template('value')],
     many: true,
-    doc: 'Sets a field of the request that the upstream gets; an empty value sends none. One on a level replaces all of the levels above.',
+    doc: 'Sets a field of the request that the upstream gets; an empty value sends none. One on a level replaces all of the levels above. Default: `Host $proxy_host`.',
+    differs:
+      '`Content-Length` and `Transfer-Encoding` cannot be set: a request is framed by what its body is. `Upgrade: h2c` is never passed on.',
   },
+  proxy_redirect: {
+    in: SETTINGS,
+    args: [redirectKind],
+    many: true,
+    doc: 'What is changed in `Location` and `Refresh` of an answer: a beginning, or what a `~regex` fits, is replaced. By default what `proxy_pass` has put in place of the location is turned back.',
+  },
+  proxy_cache_bypass: {
+    in: SETTINGS,
+    args: [rest(template('condition'))],
+    many: true,
+    effect: 'no effect',
+    doc: NO_CACHE,
+  },
+  proxy_no_cache: { in: SETTINGS, args: [rest(template('condition'))], many: true, effect: 'no effect', doc: NO_CACHE },
   proxy_pass_request_headers: {
     in: SETTINGS,
     args: [flag],
@@ -90,7 +122,7 @@ const table = directives({
   },
   proxy_buffers: {
     in: SETTINGS,
-    args: [integer('number', { min: 2 }), size('size')],
+    args: [count('number'), bufferSize('size')],
     default: '8 4k',
     doc: 'So much of an answer may wait in memory for one client: number times size.',
   },
@@ -100,18 +132,8 @@ const table = directives({
     effect: 'no effect',
     doc: 'Whatever has come is sent at once.',
   },
-  proxy_max_temp_file_size: {
-    in: SETTINGS,
-    args: [offset('size')],
-    effect: 'no effect',
-    doc: 'There are no temporary files.',
-  },
-  proxy_temp_file_write_size: {
-    in: SETTINGS,
-    args: [size('size')],
-    effect: 'no effect',
-    doc: 'There are no temporary files.',
-  },
+  proxy_max_temp_file_size: { ...FILES, args: [size('size')] },
+  proxy_temp_file_write_size: { ...FILES, args: [size('size')] },
   proxy_request_buffering: {
     in: SETTINGS,
     args: [flag],
@@ -226,24 +248,10 @@ const table = directives({
     default: '1',
     doc: 'How many certificates may stand between its own and the CA.',
   },
-  proxy_temp_path: {
-    in: SETTINGS,
-    args: [path('path'), any(integer('level'))],
-    effect: 'no effect',
-    doc: 'There are no temporary files.',
-  },
-  proxy_headers_hash_max_size: {
-    in: SETTINGS,
-    args: [integer('size')],
-    effect: 'no effect',
-    doc: 'Tables grow as they need.',
-  },
-  proxy_headers_hash_bucket_size: {
-    in: SETTINGS,
-    args: [integer('size')],
-    effect: 'no effect',
-    doc: 'Tables grow as they need.',
-  },
+  proxy_temp_path: { ...FILES, args: temporaryFolder },
+  proxy_headers_hash_max_size: { ...TABLES, args: [integer('size')] },
+  proxy_headers_hash_bucket_size: { ...TABLES, args: [integer('size')] },
+  proxy_send_lowat: { in: SETTINGS, args: [size('size')], effect: 'no effect', doc: 'It has no effect on Linux.' },
 });
 
 type Set = SetOf<typeof table>;
@@ -253,33 +261,83 @@ export const proxy = nginxModule('http_proxy', {
   doc: 'https://nginx.org/en/docs/http/ngx_http_proxy_module.html',
   directives: table,
   variables: {
-    proxy_host: (exchange) => exchange.proxied?.host,
-    proxy_port: (exchange) => exchange.proxied?.port,
-    proxy_add_x_forwarded_for: (exchange) => {
-      const said = exchange.head.headers.getJoined('x-forwarded-for');
-      return said === undefined ? exchange.link.clientAddress : `${said}, ${exchange.link.clientAddress}`;
+    proxy_host: ({ proxied }) => proxied?.host,
+    proxy_port: ({ proxied }) => proxied?.port,
+    proxy_add_x_forwarded_for: ({ head, link }) => {
+      const said = head.headers.getJoined('x-forwarded-for');
+      return said === undefined ? link.clientAddress : `${said}, ${link.clientAddress}`;
     },
   },
-  location(set, draft) {
+  http(set, { workshop }, level) {
+    checkLevel(set, workshop, level);
+  },
+  location(set, draft, level) {
+    checkLevel(set, draft.workshop, level);
     if (set.proxy_pass === undefined || draft.pattern === undefined) return;
-    const settings = proxySettings(set, set.proxy_pass, draft);
-    if (settings === undefined) return;
+    const handler = proxyHandler(set, set.proxy_pass, draft, level);
+    if (handler === undefined) return;
+    const filter = redirectFilter(set.proxy_redirect, set.proxy_pass, draft);
+    if (filter !== undefined) draft.headerFilters.push(filter);
     draft.settings.autoRedirect = draft.pattern.text.endsWith('/');
-    draft.contentHandler = (exchange) => proxyPass(exchange, settings);
+    draft.contentHandler = handler;
   },
 });
 
-function proxySettings(set: Set, url: Template, draft: LocationDraft): ProxySettings | undefined {
-  const { workshop } = draft;
+/** What is wrong on a level whether or not anything is passed on there. */
+function checkLevel(set: Set, workshop: Workshop, level: Level): void {
+  checkBuffers(set, workshop, level);
+  workshop.problems.attempt(() => checkRedirects(set.proxy_redirect, set.proxy_pass, level));
+  if (level.has('proxy_ssl_name')) workshop.text(set.proxy_ssl_name);
+  if (!level.has('proxy_set_header')) return;
+  for (const { field, value, at } of set.proxy_set_header) {
+    // Its variables must be known, though nothing is passed on here.
+    workshop.text(value);
+    if (!OWN_FRAMING.has(field.toLowerCase()) || value.constant === '') continue;
+    workshop.warn(`"proxy_set_header ${field}" has no effect: a request is framed by what its body is`, at);
+  }
+}
+
+/** undefined where there is no upstream: that has been told. */
+function proxyHandler(set: Set, url: Template, draft: LocationDraft, level: Level): Handler | undefined {
   const scheme = schemeOf(url);
-  const target = targetOf(url, draft);
+  const target = url.constant === undefined ? madeUpTarget(url, draft) : fixedTarget(url.constant, url.at, draft);
   if (target === undefined) return undefined;
-  const setHeaders = headersToSet(set, workshop);
+  const settingsOf = (one: Scheme): ProxySettings => proxySettings(set, one, target, draft, level);
+  if (scheme === undefined) return schemeChooser(url, settingsOf('http'), settingsOf('https'), draft);
+  const settings = settingsOf(scheme);
+  return (exchange) => proxyPass(exchange, settings);
+}
+
+/** The scheme, too, comes of a variable. */
+function schemeChooser(
+  url: Template,
+  plain: ProxySettings,
+  secure: ProxySettings,
+  { workshop }: LocationDraft,
+): Handler {
+  const whole = workshop.text(url);
+  return (exchange) => {
+    const said = whole(exchange);
+    const scheme = schemeOfUrl(said);
+    if (scheme !== undefined) return proxyPass(exchange, scheme === 'https' ? secure : plain);
+    exchange.log('error', `invalid URL prefix in "${said}"`);
+    return 500;
+  };
+}
+
+function proxySettings(
+  set: Set,
+  scheme: Scheme,
+  target: ProxySettings['target'],
+  draft: LocationDraft,
+  level: Level,
+): ProxySettings {
+  const setHeaders = headersToSet(set, draft.workshop);
   return {
-    scheme: scheme === 'https' ? 'https' : 'http',
+    scheme,
     target,
     // A URL made of variables has the whole URI in it, or none.
-    replacedLength: url.constant === undefined ? -1 : replacedLength(draft),
+    replacedLength: typeof target === 'function' ? -1 : replacedLength(draft),
     httpVersion: set.proxy_http_version === '1.0' ? 10 : 11,
     setHeaders,
     setNames: new Set(setHeaders.map(({ lowerName }) => lowerName)),
@@ -293,175 +351,21 @@ function proxySettings(set: Set, url: Template, draft: LocationDraft): ProxySett
     ignoreClientAbort: set.proxy_ignore_client_abort,
     interceptErrors: set.proxy_intercept_errors,
     next: nextUpstream(set),
-    tlsName: nameWithoutPort(workshop.text(set.proxy_ssl_name)),
+    tlsName: tlsName(draft.workshop.text(set.proxy_ssl_name)),
     connection: {
       connectTimeout: set.proxy_connect_timeout,
       sendTimeout: set.proxy_send_timeout,
       readTimeout: set.proxy_read_timeout,
       headSize: set.proxy_buffer_size,
-      tls: scheme === 'http' ? undefined : upstreamTls(set, draft),
+      tls: scheme === 'http' ? undefined : upstreamTls(set satisfies ProxyTlsSet, draft, level),
     },
   };
-}
-
-// Where to.
-
-type Scheme = 'http' | 'https' | 'unknown';
-
-function schemeOf({ text: url, at, constant }: Template): Scheme {
-  if (/^http:\/\//i.test(url)) return 'http';
-  if (/^https:\/\//i.test(url)) return 'https';
-  if (constant === undefined && url.startsWith('$')) return 'unknown';
-  throw new ConfigError('invalid URL prefix', at, { mend: 'it must begin with "http://" or "https://"' });
-}
-
-function targetOf(url: Template, draft: LocationDraft): ProxySettings['target'] | undefined {
-  if (url.constant === undefined) return variableTarget(url, draft);
-  const where = parseTarget(url.constant);
-  checkUriPart(where, draft, url);
-  const upstream = upstreamOf(where, draft, url);
-  return upstream === undefined ? undefined : proxyTarget(upstream, where);
-}
-
-interface WrittenTarget {
-  readonly scheme: 'http' | 'https';
-  readonly address: Address;
-}
-
-function parseTarget(url: string): WrittenTarget {
-  const scheme = /^https:/i.test(url) ? 'https' : 'http';
-  const rest = url.slice(scheme.length + 3);
-  try {
-    return { scheme, address: parseAddress(rest, { uriPart: true, defaultPort: scheme === 'https' ? 443 : 80 }) };
-  } catch (error) {
-    if (!(error instanceof AddressError)) throw error;
-    throw new ConfigError(`${error.message} in upstream "${rest}"`);
-  }
-}
-
-function proxyTarget(upstream: Upstream, { address, scheme }: WrittenTarget): ProxyTarget {
-  const standard = scheme === 'https' ? 443 : 80;
-  const named =
-    address.family === 'unix'
-      ? 'localhost'
-      : formatAddress(address.port === standard ? { ...address, port: 0 } : address);
-  return {
-    upstream,
-    uri: address.uri === '' ? undefined : byteString(address.uri.startsWith('?') ? `/${address.uri}` : address.uri),
-    host: byteString(named),
-    port: `${address.port || standard}`,
-  };
-}
-
-/** nginx refuses a URI where it would not know what to replace by it. */
-function checkUriPart({ address }: WrittenTarget, { pattern }: LocationDraft, url: Template): void {
-  if (address.uri === '' || pattern === undefined) return;
-  if (pattern.kind !== 'regex' && pattern.kind !== 'named') return;
-  throw new ConfigError(
-    '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, or inside "limit_except" block',
-    url.at,
-  );
-}
-
-function upstreamOf({ address }: WrittenTarget, draft: LocationDraft, url: Template): Upstream | undefined {
-  const { http } = draft.server;
-  const named = address.family === 'name' ? http.upstreams.get(address.host) : undefined;
-  if (named !== undefined) {
-    if (address.hasPort) throw new ConfigError(`upstream "${address.host}" may not have port ${address.port}`, url.at);
-    return named.upstream;
-  }
-  return implicitUpstream(address, draft, url);
-}
-
-/** A server that proxy_pass names itself is a group of its own, the same for all locations that name it. */
-function implicitUpstream(address: Address, draft: LocationDraft, url: Template): Upstream | undefined {
-  const { workshop } = draft;
-  const name = formatAddress(address);
-  const shared = implicitUpstreams(draft);
-  const known = shared.get(name);
-  if (known !== undefined) return known;
-  const addresses = addressesOf(address, url.at, workshop);
-  if (addresses.length === 0) return undefined;
-  const upstream = new Upstream(
-    { name, servers: addresses.map((one) => plainPeer(one, name)), keepalive: NO_KEEPALIVE },
-    sharedPeers(workshop.zones),
-  );
-  shared.set(name, upstream);
-  return upstream;
-}
-
-const IMPLICIT = Symbol('upstreams that proxy_pass names itself');
-
-function implicitUpstreams(draft: LocationDraft): Map<string, Upstream> {
-  const { notes } = draft.server.http;
-  const known = notes.get(IMPLICIT) as Map<string, Upstream> | undefined;
-  const shared = known ?? new Map<string, Upstream>();
-  notes.set(IMPLICIT, shared);
-  return shared;
-}
-
-function plainPeer(address: Address, server: string) {
-  return {
-    address: address.family === 'unix' ? { path: address.host } : { host: address.host, port: address.port },
-    name: formatAddress(address),
-    server,
-    weight: 1,
-    maxFails: 1,
-    failTimeout: 10,
-    maxConns: 0,
-    backup: false,
-    down: false,
-    drain: false,
-    route: '',
-  };
-}
-
-/** So many addresses made by variables are remembered for each location; more, and the oldest is forgotten. */
-const MOST_MADE_UP = 256;
-
-/** The URL is known only for each exchange: an upstream's name or an address. */
-function variableTarget(url: Template, draft: LocationDraft): ProxySettings['target'] {
-  const { workshop } = draft;
-  const { upstreams } = draft.server.http;
-  const whole = workshop.text(url);
-  const made = new Map<string, ProxyTarget>();
-  return (exchange) => {
-    const said = whole(exchange);
-    const known = made.get(said);
-    if (known !== undefined) return known;
-    const target = resolveTarget(said, (name) => upstreams.get(name)?.upstream);
-    if (typeof target === 'string') return target;
-    if (made.size >= MOST_MADE_UP) made.delete(made.keys().next().value as string);
-    made.set(said, target);
-    return target;
-  };
-}
-
-function resolveTarget(said: string, named: (name: string) => Upstream | undefined): ProxyTarget | string {
-  if (!/^https?:\/\//i.test(said)) return `invalid URL prefix in "${said}"`;
-  try {
-    const where = parseTarget(said);
-    const { address } = where;
-    const upstream = address.family === 'name' ? named(address.host) : madeUpUpstream(address);
-    if (upstream === undefined) return `no resolver defined to resolve ${address.host}`;
-    return proxyTarget(upstream, where);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.message;
-    throw error;
-  }
-}
-
-function madeUpUpstream(address: Address): Upstream {
-  const name = formatAddress(address);
-  return new Upstream({ name, servers: [plainPeer(address, name)], keepalive: NO_KEEPALIVE }, unsharedPeers);
 }
 
 /** So much of the URI is replaced by that of proxy_pass. */
 function replacedLength({ pattern }: LocationDraft): number {
   return pattern === undefined || pattern.kind === 'regex' || pattern.kind === 'named' ? 0 : pattern.text.length;
 }
-
-// What.
 
 /** We frame every request ourselves; a second framing from the configuration would be two requests to some peers. */
 const OWN_FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding']);
@@ -471,10 +375,11 @@ function headersToSet(set: Set, workshop: Workshop): ProxySettings['setHeaders']
     .map(({ field, value }) => ({ name: field, lowerName: field.toLowerCase(), value: workshop.text(value) }))
     .filter(({ lowerName }) => !OWN_FRAMING.has(lowerName));
   if (given.some(({ lowerName }) => lowerName === 'host')) return given;
-  return [{ name: 'Host', lowerName: 'host', value: workshop.text(parseTemplate('$proxy_host', NOWHERE)) }, ...given];
+  return [{ name: 'Host', lowerName: 'host', value: workshop.text(PROXY_HOST) }, ...given];
 }
 
-const NOWHERE = { source: { file: '', text: '' }, line: 0, column: 0, offset: 0, length: 0 };
+const NOWHERE: Position = { source: { file: '', text: '' }, line: 0, column: 0, offset: 0, length: 0 };
+const PROXY_HOST = parseTemplate('$proxy_host', NOWHERE);
 
 const HIDDEN = [
   'date',
@@ -502,55 +407,4 @@ function nextUpstream(set: Set): NextUpstreamSettings {
     tries: set.proxy_next_upstream_tries,
     timeout: set.proxy_next_upstream_timeout,
   };
-}
-
-// TLS.
-
-/** A certificate is for a host, whatever its port. */
-function nameWithoutPort(name: Text): Text {
-  return (exchange) => name(exchange).replace(/:\d+$/, '');
-}
-
-const CONTEXTS = Symbol('TLS contexts towards upstreams');
-
-/** One context for all locations with the same settings: sessions are shared, and memory. */
-function upstreamTls(set: Set, draft: LocationDraft): UpstreamTls {
-  const { workshop, server } = draft;
-  const trusted = set.proxy_ssl_trusted_certificate;
-  if (set.proxy_ssl_verify && trusted === undefined) {
-    throw new ConfigError(`no proxy_ssl_trusted_certificate for proxy_ssl_verify`, draft.at);
-  }
-  const settings = {
-    sendsServerName: set.proxy_ssl_server_name,
-    verify: set.proxy_ssl_verify,
-    verifyDepth: set.proxy_ssl_verify_depth,
-    trusted: trusted === undefined ? undefined : readPem(workshop.fromConfig(trusted), draft),
-    ciphers: set.proxy_ssl_ciphers,
-    protocols: set.proxy_ssl_protocols,
-    sessionReuse: set.proxy_ssl_session_reuse,
-  };
-  const { notes } = server.http;
-  const contexts = (notes.get(CONTEXTS) as Map<string, UpstreamTls> | undefined) ?? new Map<string, UpstreamTls>();
-  notes.set(CONTEXTS, contexts);
-  const key = JSON.stringify(settings);
-  const tls = contexts.get(key) ?? makeTls(settings, draft);
-  contexts.set(key, tls);
-  return tls;
-}
-
-function makeTls(settings: ConstructorParameters<typeof UpstreamTls>[0], draft: LocationDraft): UpstreamTls {
-  try {
-    return new UpstreamTls(settings);
-  } catch (error) {
-    throw new ConfigError(`proxy_ssl settings are not usable: ${(error as Error).message}`, draft.at);
-  }
-}
-
-function readPem(file: string, draft: LocationDraft): string {
-  try {
-    return draft.workshop.files.read(file).toString('latin1');
-  } catch (error) {
-    if (!(error instanceof FileError)) throw error;
-    throw new ConfigError(`cannot load certificate "${file}": ${error.message}`, draft.at);
-  }
 }

@@ -32,12 +32,19 @@ export function readCertificates(
   return { certificates: pairs.map(({ certificate }) => certificate), keys: pairs.map(({ key }) => key) };
 }
 
-function readPair(certificate: WrittenFile, key: WrittenFile, workshop: Workshop): { certificate: string; key: string } {
+function readPair(
+  certificate: WrittenFile,
+  key: WrittenFile,
+  workshop: Workshop,
+): { certificate: string; key: string } {
   const pem = readPem(certificate, 'certificate', workshop);
   const parsed = parseCertificate(pem, certificate);
   const keyPem = readPem(key, 'certificate key', workshop);
   if (parsed.checkPrivateKey(parseKey(keyPem, key))) return { certificate: pem, key: keyPem };
-  throw new ConfigError(`cannot load certificate key "${key.file}": it is not the key of "${certificate.file}"`, key.at);
+  throw new ConfigError(
+    `cannot load certificate key "${key.file}": it is not the key of "${certificate.file}"`,
+    key.at,
+  );
 }
 
 function parseCertificate(pem: string, { file, at }: WrittenFile): X509Certificate {
@@ -65,7 +72,10 @@ const OTHER_STORES = /^(?:data|engine|store):/;
 
 export function readPem({ file, at }: WrittenFile, what: string, workshop: Workshop): string {
   if (OTHER_STORES.test(file) || file.includes('$')) {
-    throw new ConfigError(`cannot load ${what} "${file}": only files are supported, and no variables in their names`, at);
+    throw new ConfigError(
+      `cannot load ${what} "${file}": only files are supported, and no variables in their names`,
+      at,
+    );
   }
   const path = workshop.fromConfig(file);
   try {

@@ -16,7 +16,8 @@ import { sslVariables } from './ssl-variables.ts';
 import { declareZone } from './zone-names.ts';
 
 const SERVERS = ['http', 'server'] as const;
-const LATER = 'Is understood, with a warning: a client that wants to know whether the certificate was revoked asks the CA itself.';
+const LATER =
+  'Is understood, with a warning: a client that wants to know whether the certificate was revoked asks the CA itself.';
 const later = { in: SERVERS, effect: 'notice', doc: LATER } as const;
 
 const table = directives({
@@ -85,6 +86,12 @@ const table = directives({
     args: [path('file')],
     effect: 'no effect',
     doc: 'Cipher suites with finite-field Diffie-Hellman are not offered.',
+  },
+  ssl_trusted_certificate: {
+    in: SERVERS,
+    args: [path('file')],
+    effect: 'no effect',
+    doc: 'There is nothing to verify with it: neither certificates of clients nor answers of OCSP.',
   },
   ssl_stapling: { ...later, args: [flag] },
   ssl_stapling_verify: { in: SERVERS, args: [flag], effect: 'no effect', doc: 'See `ssl_stapling`.' },

@@ -71,7 +71,10 @@ export const tryFiles = nginxModule('http_try_files', {
   location({ try_files: written }, draft, level) {
     if (written === undefined) return;
     if (draft.aliasLength === undefined)
-      throw new ConfigError('"try_files" cannot follow "alias" in a location given by regular expression', level.at('try_files'));
+      throw new ConfigError(
+        '"try_files" cannot follow "alias" in a location given by regular expression',
+        level.at('try_files'),
+      );
     const settings = triesSettings(written, draft, draft.aliasLength);
     draft.precontent.push((exchange) => new FileTries(exchange, settings).next());
   },
@@ -91,7 +94,11 @@ interface TriesSettings {
   readonly aliasLength: number;
 }
 
-function triesSettings({ candidates, otherwise }: WrittenTries, { workshop }: LocationDraft, aliasLength: number): TriesSettings {
+function triesSettings(
+  { candidates, otherwise }: WrittenTries,
+  { workshop }: LocationDraft,
+  aliasLength: number,
+): TriesSettings {
   return {
     candidates: candidates.map(({ name, isFolder }) => ({
       name: workshop.text(name),

@@ -15,17 +15,16 @@ import {
   mapped,
   offset,
   oneOf,
-  optional,
   parameters,
   path,
   rest,
-  saying,
   seconds,
   size,
   time,
   word,
 } from '../config/values.ts';
 import { nginxModule } from './module.ts';
+import { temporaryFolder } from './temporary-folder.ts';
 
 const MAIN: readonly Context[] = ['main'];
 const HTTP: readonly Context[] = ['http'];
@@ -46,11 +45,6 @@ const MEMORY = 'V8 has the memory.';
 const BROWSER = 'No browser that is still in use needs it.';
 
 const invalidValue = (_: string, directive: string): string => `"${directive}" directive invalid value`;
-
-/** How many characters of a temporary file's name are a folder of its own. */
-const folderLevel = <const Name extends string>(name: Name) =>
-  optional(saying(integer(name, { min: 1, max: 3 }), invalidValue));
-const temporaryFolder = [path('path'), folderLevel('level1'), folderLevel('level2'), folderLevel('level3')] as const;
 
 /** The smallest pool that holds what nginx puts at its beginning, and what it aligns to. */
 const SMALLEST_POOL = 112;
@@ -97,7 +91,8 @@ const affinityMask = argument('mask', 'auto [mask] | mask ...', (text) => {
 });
 
 const signedNumber = argument('number', 'number', (text, _, directive) => {
-  if (parseNumber(text.replace(/^-/, '')) === undefined) throw new ConfigError(`"${directive}" directive invalid number`);
+  if (parseNumber(text.replace(/^-/, '')) === undefined)
+    throw new ConfigError(`"${directive}" directive invalid number`);
   return Number(text);
 });
 

@@ -1,4 +1,4 @@
-// $upstream_…: what became of each pass at a peer. Several are joined as in nginx: `, ` between peers of one request.
+// $upstream_…: what became of each pass at a peer. Several are joined as in nginx: `, ` between peers of one group, ` : ` between groups.
 // https://nginx.org/en/docs/http/ngx_http_upstream_module.html#variables
 
 import type { Exchange, UpstreamTrace } from '../exchange/exchange.ts';
@@ -27,7 +27,23 @@ export const upstreamVariables: Readonly<Record<string, VariableGetter>> = {
 
 function joined({ upstreams }: Exchange, show: (trace: UpstreamTrace) => string): string | undefined {
   if (upstreams === undefined) return undefined;
-  return upstreams.length === 1 ? show(upstreams[0] as UpstreamTrace) : upstreams.map(show).join(', ');
+  if (upstreams.length === 1) return show(upstreams[0] as UpstreamTrace);
+  return joinGroups(upstreams, show);
+}
+
+/** A trace without an address stands between the peers of one group and those of the next one, where `error_page` has led there. */
+function joinGroups(traces: readonly UpstreamTrace[], show: (trace: UpstreamTrace) => string): string {
+  let text = '';
+  let separator = '';
+  for (const trace of traces) {
+    if (trace.address === '') {
+      separator = ' : ';
+      continue;
+    }
+    text += separator + show(trace);
+    separator = ', ';
+  }
+  return text;
 }
 
 /** `0.123`, or `-` for what did not come to pass. */

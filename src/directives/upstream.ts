@@ -38,21 +38,18 @@ import { checkZoneSizes, declareZone, SMALLEST_ZONE } from './zone-names.ts';
 /** nginx's NGX_HTTP_UPSTREAM_SID_LEN. */
 const LONGEST_ROUTE = 32;
 
-const serverParameters = parameters(
-  'parameters',
-  {
-    weight: integer('number', { min: 1 }),
-    max_conns: integer('number'),
-    max_fails: integer('number'),
-    fail_timeout: seconds('time'),
-    backup: alone,
-    down: alone,
-    drain: alone,
-    route: text('string'),
-    resolve: alone,
-    service: word('name'),
-  },
-);
+const serverParameters = parameters('parameters', {
+  weight: integer('number', { min: 1 }),
+  max_conns: integer('number'),
+  max_fails: integer('number'),
+  fail_timeout: seconds('time'),
+  backup: alone,
+  down: alone,
+  drain: alone,
+  route: text('string'),
+  resolve: alone,
+  service: word('name'),
+});
 
 /** Without a size, another upstream of the same zone must give it. */
 const zoneSize = argument('size', 'size', (given) => {
@@ -134,7 +131,8 @@ export const upstream = nginxModule('http_upstream', {
     const peers = set.server.map((server) => workshop.problems.attempt(() => peersOf(server, workshop)));
     const servers = peers.flatMap((found) => found ?? []);
     if (level.places('server').length < standing(level, 'server') || peers.includes(undefined)) return;
-    if (servers.every((server) => server.backup)) throw new ConfigError(`no servers in upstream "${name}"`, at, NO_SERVERS);
+    if (servers.every((server) => server.backup))
+      throw new ConfigError(`no servers in upstream "${name}"`, at, NO_SERVERS);
     draft.upstream = new Upstream(
       { name, servers, keepalive: keepaliveOf(set), sticky: stickyOf(set, draft) },
       sharedPeers(workshop.zones),
@@ -163,13 +161,16 @@ function checkZone({ zone }: Set, { http, workshop }: UpstreamDraft): void {
 }
 
 /** One peer for each address. undefined: the name is not known yet. */
-function peersOf({ address: where, parameters: given, at }: WrittenServer, workshop: Workshop): PeerSettings[] | undefined {
+function peersOf(
+  { address: where, parameters: given, at }: WrittenServer,
+  workshop: Workshop,
+): PeerSettings[] | undefined {
   checkParameters(given, at);
-  const written = formatAddress(where);
+  const written = asWritten(where);
   return addressesOf(where, written, at, workshop)?.map((address) => ({
     address: address.family === 'unix' ? { path: address.host } : { host: address.host, port: address.port },
     name: formatAddress(address),
-    server: where.hasPort || where.family === 'unix' ? written : where.host,
+    server: written,
     weight: given.weight ?? 1,
     maxFails: given.max_fails ?? 1,
     failTimeout: (given.fail_timeout ?? 10_000) / 1000,
@@ -179,6 +180,11 @@ function peersOf({ address: where, parameters: given, at }: WrittenServer, works
     drain: given.drain,
     route: given.route ?? '',
   }));
+}
+
+/** With the port only if it was given: consistent hash and nginx's messages count it so. */
+function asWritten(where: Address): string {
+  return formatAddress(where.hasPort ? where : { ...where, port: 0 });
 }
 
 function checkParameters({ route, resolve, service }: WrittenServer['parameters'], at: Position): void {

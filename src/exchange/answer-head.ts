@@ -44,7 +44,9 @@ export function answerHeadText(head: AnswerHead, manners: HeadManners, keepAlive
   if (head.contentLength >= 0 && status !== 204 && status >= 200) text += `Content-Length: ${head.contentLength}\r\n`;
   if (head.framing === 'chunked') text += 'Transfer-Encoding: chunked\r\n';
   if (status === 101) return `${text}\r\n`;
-  text += keepAlive ? 'Connection: keep-alive\r\n' : 'Connection: close\r\n';
+  // Who says what to upgrade to must name it here (RFC 9110 7.8).
+  const upgrade = status === 426 && answer.has('upgrade') ? ', upgrade' : '';
+  text += keepAlive ? `Connection: keep-alive${upgrade}\r\n` : `Connection: close${upgrade}\r\n`;
   if (keepAlive && manners.keepaliveHeader > 0) text += `Keep-Alive: timeout=${manners.keepaliveHeader}\r\n`;
   return `${text}\r\n`;
 }

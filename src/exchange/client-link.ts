@@ -12,6 +12,8 @@ export interface BodySink {
 
 /** What the answering side of an exchange hears of the client while it answers. */
 export interface ClientWatcher {
+  /** When the client goes, it goes on for its own sake (`proxy_ignore_client_abort`), and finishes the exchange: `clientGone` does not come. */
+  readonly outlivesClient?: boolean;
   /** All that was written has left: write on. */
   clientDrain(): void;
   /** What was gathered did not leave at once: stop reading the source until `clientDrain`. */
@@ -52,7 +54,10 @@ export interface ClientLink {
   resumeBody(): void;
   /** The answer is complete. Reads what is left of the body within bounds, then the next request, or closes. */
   exchangeDone(): void;
-  /** Closes the connection with the answer cut short, so that the client can see that it is. */
+  /**
+   * Closes the connection with the answer cut short: what was written of it still leaves, and the client can see that it is not all.
+   * Where none was begun, it is closed without a word.
+   */
   abort(): void;
   /** Sends `100 Continue` if the client waits for it, once. */
   sendContinue(): void;

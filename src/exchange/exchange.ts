@@ -2,10 +2,11 @@
 // They stand in one file because each is made of the other; settings.ts has the settings by themselves.
 
 import type { ErrorLog, Level } from '../diagnostics/error-log.ts';
-import { chunkHead, LAST_CHUNK, lastChunk, writeResponseHead } from '../http1/head-writer.ts';
+import { CHUNK_END, chunkHead, LAST_CHUNK, lastChunk, writeResponseHead } from '../http1/head-writer.ts';
 import { Headers } from '../http1/headers.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
+import { reportOwnerFault } from '../transport/owner-fault.ts';
 import { type AnswerFraming, answerHeadText, UnsafeAnswerError } from './answer-head.ts';
 import type { ClientLink, ClientWatcher } from './client-link.ts';
 import type { Verdict } from './verdict.ts';
@@ -50,8 +51,16 @@ function gatherUntilTurnEnds(exchange: Exchange): void {
   if (gatherers.push(exchange) === 1) queueMicrotask(endGathering);
 }
 
+/** A fault in one of them costs it its connection; the others must not be left waiting for ever. */
 function endGathering(): void {
-  for (let i = 0; i < gatherers.length; i++) (gatherers[i] as Exchange).release();
+  for (let i = 0; i < gatherers.length; i++) {
+    const exchange = gatherers[i] as Exchange;
+    try {
+      exchange.release();
+    } catch (fault) {
+      exchange.link.channel.destroy(reportOwnerFault(fault));
+    }
+  }
   gatherers.length = 0;
 }
 
@@ -142,6 +151,12 @@ export class Exchange {
     this.startedAt = startedAt;
   }
 
+  /** The server is found by a name that only the request tells. */
+  enterServer(server: ServerSettings): void {
+    this.server = server;
+    this.location = server.outside;
+  }
+
   note<T>(key: symbol): T | undefined {
     return this.#notes?.get(key) as T | undefined;
   }
@@ -203,9 +218,18 @@ export class Exchange {
     this.link.settleKeepAlive();
     this.headSent = true;
     if (this.head.version === 9) return;
-    const text = this.#headText();
+    this.#sendText(this.#headText());
+  }
+
+  /** Text that is not of the body itself. */
+  #sendText(text: string): void {
     this.bytesSent += text.length;
-    this.link.channel.writeLatin1(text);
+    this.#hasLeft(this.link.channel.writeLatin1(text));
+  }
+
+  #hasLeft(left: boolean): boolean {
+    if (!left) this.link.sendIsBlocked();
+    return left;
   }
 
   /**
@@ -223,16 +247,12 @@ export class Exchange {
   release(): void {
     if (!this.#gathering) return;
     this.#gathering = false;
-    if (this.link.channel.uncork()) return;
-    this.link.sendIsBlocked();
-    if (!this.finished) this.watcher?.clientBlocked();
+    if (!this.#hasLeft(this.link.channel.uncork()) && !this.finished) this.watcher?.clientBlocked();
   }
 
   /** Sends a head of 1xx before the answer's own, such as 103 Early Hints. */
   sendInformational(status: number, reason: string, headers: Headers): void {
-    const text = writeResponseHead(status, reason, headers);
-    this.bytesSent += text.length;
-    this.link.channel.writeLatin1(text);
+    this.#sendText(writeResponseHead(status, reason, headers));
   }
 
   /** Sends bytes of the body. @returns false: wait for `watcher.clientDrain` before reading on. */
@@ -240,9 +260,9 @@ export class Exchange {
     const length = end - start;
     if (length === 0 || this.bodiless || this.#muted) return true;
     this.bodyBytesSent += length;
-    const left = this.framing === 'chunked' ? this.#sendChunk(bytes, start, end) : this.#sendPlain(bytes, start, end);
-    if (!left) this.link.sendIsBlocked();
-    return left;
+    return this.#hasLeft(
+      this.framing === 'chunked' ? this.#sendChunk(bytes, start, end) : this.#sendPlain(bytes, start, end),
+    );
   }
 
   #sendPlain(bytes: Uint8Array, start: number, end: number): boolean {
@@ -252,11 +272,13 @@ export class Exchange {
 
   #sendChunk(bytes: Uint8Array, start: number, end: number): boolean {
     const head = chunkHead(end - start);
-    this.bytesSent += head.length + (end - start) + 2;
+    this.bytesSent += head.length + (end - start) + CHUNK_END.length;
     const { channel } = this.link;
+    if (!this.#gathering) channel.cork();
     channel.writeLatin1(head);
     channel.write(bytes, start, end);
-    return channel.writeLatin1('\r\n');
+    const left = channel.writeLatin1(CHUNK_END);
+    return this.#gathering ? left : channel.uncork();
   }
 
   /** Sends a text of bytes (each character below 256) as body. */
@@ -269,9 +291,7 @@ export class Exchange {
     if (this.finished) return;
     this.finished = true;
     if (this.framing === 'chunked' && !this.bodiless && !this.aborted) {
-      const end = this.trailers === undefined ? LAST_CHUNK : lastChunk(this.trailers);
-      this.bytesSent += end.length;
-      this.link.channel.writeLatin1(end);
+      this.#sendText(this.trailers === undefined ? LAST_CHUNK : lastChunk(this.trailers));
     }
     this.release();
     this.link.exchangeDone();

@@ -35,6 +35,14 @@ export function connectionOptionsOf(value: string): number {
   return options;
 }
 
+/** What of a value is shown in a log. */
+const LONGEST_SHOWN = 200;
+
+/** A value for a sentence in a log, cut where it is too long for one. */
+export function shown(value: string): string {
+  return value.length <= LONGEST_SHOWN ? value : `${value.slice(0, LONGEST_SHOWN)}...`;
+}
+
 function optionOf(name: string): number {
   if (name === 'close') return CLOSE;
   if (name === 'keep-alive') return KEEP_ALIVE;

@@ -15,7 +15,15 @@ import {
   TRANSFER_ENCODING_BIT,
   UPGRADE,
 } from './field-names.ts';
-import { CLOSE, connectionOptionsOf, contentLengthOf, isChunked, KEEP_ALIVE, UPGRADE_OPTION } from './field-values.ts';
+import {
+  CLOSE,
+  connectionOptionsOf,
+  contentLengthOf,
+  isChunked,
+  KEEP_ALIVE,
+  shown,
+  UPGRADE_OPTION,
+} from './field-values.ts';
 import { fieldRulesOf, type HeadLimits, mostBytes } from './head-limits.ts';
 import { HeadRoom } from './head-room.ts';
 import { Headers } from './headers.ts';
@@ -285,7 +293,7 @@ export class RequestHeadParser {
     if (head.version < 11) return this.#refuse(400, 'client sent HTTP/1.0 request with "Transfer-Encoding" header');
     if (!head.chunked) {
       const value = head.headers.get('transfer-encoding') ?? '';
-      return this.#refuse(501, `client sent unknown "Transfer-Encoding": "${value}"`);
+      return this.#refuse(501, `client sent unknown "Transfer-Encoding": "${shown(value)}"`);
     }
     if ((this.#seen & CONTENT_LENGTH_BIT) === 0) return true;
     return this.#refuse(400, 'client sent "Content-Length" and "Transfer-Encoding" headers at the same time');
@@ -294,8 +302,11 @@ export class RequestHeadParser {
   #refuseRepeat(headers: Headers, name: FieldName, value: string): false {
     const kind = name.kind === HOST ? 'host header' : 'header line';
     if (name.secret) return this.#refuse(400, `client sent duplicate ${kind}: "${name.name}"`);
-    const previous = `${name.name}: ${headers.get(name.lowerName) ?? ''}`;
-    return this.#refuse(400, `client sent duplicate ${kind}: "${name.name}: ${value}", previous value: "${previous}"`);
+    const previous = `${name.name}: ${shown(headers.get(name.lowerName) ?? '')}`;
+    return this.#refuse(
+      400,
+      `client sent duplicate ${kind}: "${name.name}: ${shown(value)}", previous value: "${previous}"`,
+    );
   }
 
   #refuseLine(scan: RequestScan, bytes: Buffer, base: number, end: number): number {

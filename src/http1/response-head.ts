@@ -14,7 +14,15 @@ import {
   TRANSFER_ENCODING_BIT,
   UPGRADE,
 } from './field-names.ts';
-import { CLOSE, connectionOptionsOf, contentLengthOf, isChunked, KEEP_ALIVE, UPGRADE_OPTION } from './field-values.ts';
+import {
+  CLOSE,
+  connectionOptionsOf,
+  contentLengthOf,
+  isChunked,
+  KEEP_ALIVE,
+  shown,
+  UPGRADE_OPTION,
+} from './field-values.ts';
 import { HeadRoom } from './head-room.ts';
 import { Headers } from './headers.ts';
 import { HeldBytes } from './held-bytes.ts';
@@ -183,7 +191,7 @@ export class ResponseHeadParser {
   #contentLength(head: ResponseHead, name: FieldName, value: string): boolean {
     head.contentLength = contentLengthOf(value);
     if (head.contentLength >= 0) return true;
-    this.#refuse(`upstream sent invalid "Content-Length" header: "${name.name}: ${value}"`);
+    this.#refuse(`upstream sent invalid "Content-Length" header: "${name.name}: ${shown(value)}"`);
     return false;
   }
 
@@ -191,7 +199,7 @@ export class ResponseHeadParser {
     head.chunked = head.version === 11 && isChunked(value);
     if (head.chunked) return true;
     if (head.version < 11) this.#refuse('upstream sent HTTP/1.0 response with "Transfer-Encoding" header');
-    else this.#refuse(`upstream sent unknown "Transfer-Encoding": "${value}"`);
+    else this.#refuse(`upstream sent unknown "Transfer-Encoding": "${shown(value)}"`);
     return false;
   }
 
@@ -203,8 +211,8 @@ export class ResponseHeadParser {
   }
 
   #refuseRepeat(headers: Headers, name: FieldName, value: string): false {
-    const previous = `${name.name}: ${headers.get(name.lowerName) ?? ''}`;
-    this.#refuse(`upstream sent duplicate header line: "${name.name}: ${value}", previous value: "${previous}"`);
+    const previous = `${name.name}: ${shown(headers.get(name.lowerName) ?? '')}`;
+    this.#refuse(`upstream sent duplicate header line: "${name.name}: ${shown(value)}", previous value: "${previous}"`);
     return false;
   }
 

@@ -7,7 +7,7 @@ import type { Channel, ChannelOwner } from '../transport/channel.ts';
 import { openChannel } from '../transport/choose.ts';
 import { ClientHelloReader } from '../transport/client-hello.ts';
 import { Deadline, type DeadlineOwner } from '../transport/deadlines.ts';
-import type { ConnectionEnds } from './http1.ts';
+import type { ConnectionEnds } from './connection-ends.ts';
 import type { ListenedServer, ListenSettings } from './listen-settings.ts';
 
 /** Who takes the connection when it is ready for HTTP. `unread`: what came already. */

@@ -2,21 +2,24 @@
 
 import type { BodySink, ClientLink } from '../exchange/client-link.ts';
 import { Exchange, type Pipeline } from '../exchange/exchange.ts';
-import type { LocationSettings, ServerSettings } from '../exchange/settings.ts';
-import { BodyDecoder } from '../http1/body-framing.ts';
+import type { LocationSettings } from '../exchange/settings.ts';
 import { DEFAULT_HEAD_LIMITS, NEED_MORE, REFUSED, type RequestHead, RequestHeadParser } from '../http1/request-head.ts';
 import type { Channel, ChannelOwner } from '../transport/channel.ts';
-import { Deadline, type DeadlineOwner } from '../transport/deadlines.ts';
-import type { ListenedServer, ListenSettings } from './listen-settings.ts';
+import { Deadline, type DeadlineOwner, now } from '../transport/deadlines.ts';
+import { reportOwnerFault } from '../transport/owner-fault.ts';
+import type { ConnectionEnds } from './connection-ends.ts';
+import { LingeringClose } from './lingering-close.ts';
+import type { ListenedServer } from './listen-settings.ts';
+import { RequestBody } from './request-body.ts';
 
 /** What a connection needs of the gateway that it belongs to. */
 export interface ConnectionHost {
   readonly pipeline: Pipeline;
   /** The gateway is leaving: every answer is the last of its connection. */
   readonly leaving: boolean;
-  /** The server of a host name on this connection's listener; under TLS the one that the handshake was for checks it. */
-  serverOf(connection: ClientConnection, host: string): ListenedServer;
-  /** The listener's default server, for what happens before a request is known. */
+  /** The server of a host name on this connection's listener. Sets the exchange's captures for a regex name. */
+  serverOf(connection: ClientConnection, host: string, exchange: Exchange): ListenedServer;
+  /** The listener's default server, or the one that the TLS handshake was for: what holds before a request is known. */
   defaultServer(connection: ClientConnection): ListenedServer;
   exchangeBegins(exchange: Exchange): void;
   /** A head that is no request: `status` is what to answer. */
@@ -28,21 +31,6 @@ export interface ConnectionHost {
   readonly flushLogs: () => void;
 }
 
-/** Where the client came from and came to; all text is as nginx's variables show it. */
-export interface ConnectionEnds {
-  readonly id: number;
-  /** The listener that accepted it; after a reload the one of the same address counts. */
-  readonly listener: ListenSettings;
-  readonly clientAddress: string;
-  readonly clientPort: number;
-  readonly serverAddress: string;
-  readonly serverPort: number;
-  /** The server that the TLS handshake was made for; undefined without TLS. */
-  readonly tlsServer: ListenedServer | undefined;
-  /** Plain HTTP came to a port that speaks TLS: every request is answered with 400 (nginx's 497). */
-  readonly plainOnTls: boolean;
-}
-
 type State =
   /** Between requests, or before the first: nothing of a head has come. */
   | 'idle'
@@ -50,20 +38,23 @@ type State =
   | 'head'
   /** A request is being answered; its body may still be coming. */
   | 'exchange'
-  /** The answer is complete; the rest of the body is read and thrown away before the next request. */
-  | 'discard'
   /** The answer is complete but has not all left: the next request waits until it has, or a client that never reads would fill our memory. */
   | 'flush'
-  /** The last answer has been sent; what the client still sends is thrown away, so that a reset does not destroy the answer. */
-  | 'linger'
-  /** A tunnel has the channel, or the channel is gone. */
+  /** The answer has left; the rest of the body is read and thrown away before the next request. */
+  | 'discard'
+  /** A tunnel has the channel, or the channel is closed, or about to be. */
   | 'gone';
 
 /** So much of a body is thrown away to keep a connection for its next request; more, and it is closed. */
 const DISCARD_LIMIT = 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
 
-export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner, BodySink {
+/**
+ * Bytes come in by `channelData`, or from `#stash` where they had to wait, and are taken in by `#step`, which asks the state. One deadline
+ * serves for all waiting: what it means depends on the state. Whatever an exchange does from inside `#consume` (it may be over, and the
+ * next one may have begun, before its first call returns) only changes the state; `#consume` goes on with what it finds.
+ */
+export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner {
   readonly channel: Channel;
   readonly ends: ConnectionEnds;
   readonly acceptedAt = Date.now();
@@ -75,28 +66,35 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   previous: ClientConnection | undefined = undefined;
 
   readonly #host: ConnectionHost;
-  #parser: RequestHeadParser;
-  #body = new BodyDecoder();
   readonly #deadline: Deadline;
+  #parser: RequestHeadParser;
+  #body = new RequestBody();
   #state: State = 'idle';
   #exchange: Exchange | undefined = undefined;
-  #sink: BodySink | undefined = undefined;
-  #bodyPaused = false;
+  /** Of the last exchange, whose timeouts hold until the next one begins; before the first, the default server's own. */
+  #location: LocationSettings;
+  /** When the head began to come that is incomplete, in ms since 1970. */
+  #headBegan = 0;
   #continueSent = false;
-  #discarded = 0;
-  #lingerUntil = 0;
-  /** Bytes that came before anyone could take them: of a body that nobody reads yet, or of the next request. */
+  /** Bytes that nobody can take yet: of a body that is not being read, or of the next request. Nothing is read meanwhile. */
   #stash: Buffer | undefined = undefined;
-  /** `#consume` is running further up: whoever ends an exchange now need not start it. */
+  /** `#consume` is running further up. */
   #consuming = false;
+  /** Whether what it goes over had waited; and how many requests began in it. */
+  #fromStash = false;
+  #begunInPiece = 0;
+  /** The client has ended its half. */
   #clientEnded = false;
-  #readsStash = false;
-  #sendBlocked = false;
-  /** The location of the last exchange: its timeouts hold until the next one begins. */
-  #lastLocation: LocationSettings | undefined = undefined;
   /** The head was no request: what follows it cannot be read. */
   #refused = false;
-  #tooLarge = false;
+  /** A write has not left; `channelDrain` will tell. */
+  #sendBlocked = false;
+  /** What had left of all that was written, when it was last looked at. */
+  #sentBefore = 0;
+  /** Bytes that were thrown away of the body in `discard`. */
+  #discarded = 0;
+  /** Until when `discard` may last, by `now()`. */
+  #patienceEnds = 0;
 
   constructor(host: ConnectionHost, channel: Channel, ends: ConnectionEnds) {
     this.#host = host;
@@ -104,6 +102,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     this.ends = ends;
     this.#deadline = new Deadline(this);
     const { settings } = host.defaultServer(this);
+    this.#location = settings.outside;
     this.#parser = new RequestHeadParser({
       clientHeaderBufferSize: settings.clientHeaderBufferSize,
       largeClientHeaderBuffers: settings.largeClientHeaderBuffers,
@@ -133,90 +132,96 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   get plainOnTls(): boolean {
     return this.ends.plainOnTls;
   }
-  /** Nothing is being asked or answered: such a connection may be closed without anybody losing anything. */
-  get idle(): boolean {
-    return this.#state === 'idle';
-  }
 
   // From the channel.
 
   channelData(bytes: Buffer, start: number, end: number): void {
+    this.#fromStash = false;
     this.#consume(bytes, start, end);
+    this.#settle();
   }
 
   channelEnd(): void {
     this.#clientEnded = true;
-    this.keepAlive = false;
     switch (this.#state) {
       case 'idle':
+        this.#closeIdle();
+        return;
       case 'head':
-      case 'linger':
+        this.#refuseHead(400, 'client prematurely closed connection');
+        return;
+      case 'exchange':
+        this.#endDuringExchange();
+        return;
       case 'discard':
-      case 'flush':
-        this.#close();
+        this.#closeGently();
         return;
       default:
-        this.#endDuringExchange();
+      // What was answered is on its way; then it closes.
     }
   }
 
   channelDrain(): void {
     this.#sendBlocked = false;
-    if (this.#state === 'linger') {
-      this.#linger();
-      return;
+    switch (this.#state) {
+      case 'exchange':
+        this.#awaitBody();
+        this.#exchange?.watcher?.clientDrain();
+        return;
+      case 'flush':
+        this.#goOn();
+        return;
+      default:
     }
-    if (this.#state === 'flush') {
-      this.#goOn(this.#lastLocation as LocationSettings);
-      return;
-    }
-    if (this.#state === 'exchange') this.#deadline.clear();
-    this.#exchange?.watcher?.clientDrain();
   }
 
   channelClose(): void {
     const exchange = this.#exchange;
     this.#leave();
     if (exchange !== undefined) this.#clientGone(exchange, false);
-    this.#host.connectionClosed(this);
+    if (this.#exchange === undefined) this.#host.connectionClosed(this);
   }
 
   deadlineReached(): void {
     switch (this.#state) {
       case 'head':
-        this.#refuseSlowHead();
+        this.#refuseHead(408, 'client timed out (110: Connection timed out)');
         return;
       case 'exchange':
         this.#exchangeTooSlow();
         return;
-      default:
+      case 'flush':
+        this.#flushTooSlow();
+        return;
+      case 'discard':
         this.#close();
+        return;
+      default:
+        this.#closeIdle();
     }
   }
 
   // From the exchange.
 
   readBody(sink: BodySink): void {
-    this.#sink = sink;
-    this.#bodyPaused = false;
-    if (this.#body.done) {
-      sink.bodyEnd();
-      return;
-    }
     this.sendContinue();
-    this.#armBodyTimeout();
+    this.#body.readBy(sink);
+    this.#awaitBody();
     this.#unstash();
+    if (this.#clientEnded && this.#body.flows && this.#stash === undefined) this.#body.fail(400);
   }
 
   pauseBody(): void {
-    this.#bodyPaused = true;
-    if (!this.#body.done) this.channel.pause();
+    this.#body.pause();
+    if (!this.#body.paused) return;
+    this.channel.pause();
+    this.#awaitBody();
   }
 
   resumeBody(): void {
-    if (!this.#bodyPaused) return;
-    this.#bodyPaused = false;
-    this.#armBodyTimeout();
+    if (!this.#body.paused) return;
+    this.#body.resume();
+    this.#awaitBody();
     this.#unstash();
   }
 
@@ -224,61 +229,74 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     const exchange = this.#exchange;
     if (this.#continueSent || exchange === undefined || !exchange.head.expectContinue) return;
     this.#continueSent = true;
-    if (exchange.head.version === 11 && !exchange.headSent) this.channel.writeLatin1('HTTP/1.1 100 Continue\r\n\r\n');
+    if (!exchange.headSent && !this.#body.complete) this.channel.writeLatin1('HTTP/1.1 100 Continue\r\n\r\n');
   }
 
   settleKeepAlive(): void {
     const exchange = this.#exchange;
-    if (exchange === undefined) return;
-    const { location, head } = exchange;
-    const waitsForContinue = head.expectContinue && !this.#continueSent && !this.#body.done;
-    if (
-      waitsForContinue ||
-      this.#clientEnded ||
-      this.#host.leaving ||
-      location.keepaliveTimeout === 0 ||
-      this.requests >= location.keepaliveRequests ||
-      Date.now() - this.acceptedAt > location.keepaliveTime
-    ) {
-      this.keepAlive = false;
-    }
+    if (exchange !== undefined && !this.#mayGoOn(exchange)) this.keepAlive = false;
+  }
+
+  /** Whether another request may follow this one, as far as that can be known before its answer. */
+  #mayGoOn({ location, head }: Exchange): boolean {
+    if (this.#host.leaving || (this.#clientEnded && this.#stash === undefined)) return false;
+    // Whether the body comes is the client's secret where it waits to be told.
+    if (head.expectContinue && !this.#continueSent && !this.#body.complete) return false;
+    if (location.keepaliveTimeout === 0 || this.requests >= location.keepaliveRequests) return false;
+    if (Date.now() - this.acceptedAt > location.keepaliveTime) return false;
+    return head.chunked || this.#body.left <= DISCARD_LIMIT;
+  }
+
+  /** A write to the client did not leave at once: `send_timeout` runs as long as nothing of it does. */
+  sendIsBlocked(): void {
+    const exchange = this.#exchange;
+    if (this.#sendBlocked || exchange === undefined) return;
+    this.#sendBlocked = true;
+    this.#awaitSending(exchange.location.sendTimeout);
   }
 
   exchangeDone(): void {
     const exchange = this.#exchange;
     if (exchange === undefined) return;
-    this.#host.exchangeEnded(exchange);
-    this.#exchange = undefined;
-    this.#sink = undefined;
-    this.#deadline.clear();
+    this.#endExchange(exchange);
     if (this.#state !== 'exchange') return;
-    if (!this.keepAlive) {
-      this.#closeGently(exchange.location);
-      return;
-    }
-    this.#lastLocation = exchange.location;
-    if (this.#sendBlocked) this.#awaitFlush(exchange.location);
-    else this.#goOn(exchange.location);
+    this.#deadline.clear();
+    if (!this.keepAlive) this.#closeGently();
+    else if (this.#sendBlocked) this.#awaitFlush();
+    else this.#goOn();
   }
 
   abort(): void {
     const exchange = this.#exchange;
-    this.#exchange = undefined;
-    if (exchange !== undefined) this.#host.exchangeEnded(exchange);
-    this.#close();
+    if (exchange === undefined) return;
+    this.#endExchange(exchange);
+    if (this.#state === 'gone') return;
+    if (!exchange.headSent) this.#close();
+    // An orderly end would be the end of such an answer.
+    else if (exchange.framing === 'close') this.#reset();
+    else this.#closeGently();
   }
 
   handOver(): Buffer {
     const early = this.#stash ?? NOTHING;
-    this.#stash = undefined;
     this.#leave();
     this.#host.connectionClosed(this);
     return early;
   }
 
-  /** Closes a connection that is idle, for the gateway is leaving. */
+  #endExchange(exchange: Exchange): void {
+    this.#exchange = undefined;
+    this.#location = exchange.location;
+    this.#body.forget();
+    this.#host.exchangeEnded(exchange);
+    if (exchange.aborted) this.#host.connectionClosed(this); // It has outlived its client.
+  }
+
+  // From the gateway.
+
+  /** Closes a connection on which nothing is asked or answered: nobody loses anything by it. */
   closeIfIdle(): void {
-    if (this.idle) this.#close();
+    if (this.#state === 'idle') this.#closeIdle();
   }
 
   /** Closes now, whatever is going on. */
@@ -288,267 +306,292 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
 
   // Taking in bytes.
 
-  #consume(bytes: Buffer, from: number, end: number): void {
-    let start = from;
+  #consume(bytes: Buffer, start: number, end: number): void {
     this.#consuming = true;
-    while (start < end) {
-      const state: State = this.#state;
-      if (state === 'idle' || state === 'head') start = this.#takeHead(bytes, start, end);
-      else if (state === 'exchange' && this.#takesBody()) start = this.#takeBody(bytes, start, end);
-      else if (state === 'discard') start = this.#discard(bytes, start, end);
-      else if (state === 'exchange' || state === 'flush') {
-        this.#keep(bytes, start, end);
-        break;
-      } else break;
-    }
+    this.#begunInPiece = 0;
+    let at = start;
+    while (at < end) at = this.#step(bytes, at, end);
     this.#consuming = false;
   }
 
-  #takesBody(): boolean {
-    return this.#sink !== undefined && !this.#bodyPaused && !this.#body.done;
+  /** @returns the index from which on to go on */
+  #step(bytes: Buffer, start: number, end: number): number {
+    switch (this.#state) {
+      case 'idle':
+      case 'head':
+        return this.#takeHead(bytes, start, end);
+      case 'exchange':
+        return this.#body.flows ? this.#takeBody(bytes, start, end) : this.#keep(bytes, start, end);
+      case 'flush':
+        return this.#keep(bytes, start, end);
+      case 'discard':
+        return this.#discard(bytes, start, end);
+      default:
+        return end;
+    }
+  }
+
+  /** What was to be taken in has been. Reads on, unless something waits; closes where nothing more is to come. */
+  #settle(): void {
+    if (this.#state === 'gone') return;
+    if (this.#stash !== undefined || this.#body.paused) this.channel.pause();
+    else if (this.#state === 'idle' && this.#isLast) this.#closeIdle();
+    else this.channel.resume();
+  }
+
+  /** Nothing will be asked any more: the client has ended, or the gateway began to leave after it had said that the connection stays. */
+  get #isLast(): boolean {
+    return this.#clientEnded || (this.#host.leaving && this.requests > 0);
+  }
+
+  /** Keeps what nobody can take yet, and reads no more: one read's worth is the bound. */
+  #keep(bytes: Buffer, start: number, end: number): number {
+    const piece = bytes.subarray(start, end);
+    this.#stash = this.#stash === undefined ? Buffer.from(piece) : Buffer.concat([this.#stash, piece]);
+    this.channel.pause();
+    return end;
+  }
+
+  /** Goes on with what was kept. What fails is a fault of ours, and costs this connection alone, not the one whose event brought us here. */
+  #unstash(): void {
+    if (this.#consuming) return;
+    const stash = this.#stash;
+    this.#stash = undefined;
+    this.#fromStash = true;
+    try {
+      if (stash !== undefined) this.#consume(stash, 0, stash.length);
+      this.#settle();
+    } catch (fault) {
+      this.channel.destroy(reportOwnerFault(fault));
+    }
   }
 
   #takeHead(bytes: Buffer, start: number, end: number): number {
-    if (this.#state === 'idle') this.#beginHead();
-    const index = this.#parser.feed(bytes, start, end);
-    if (index === NEED_MORE) return end;
-    if (index === REFUSED) {
-      this.#refuse(this.#parser.head, this.#parser.refusal.status, this.#parser.refusal.reason);
+    const at = this.#parser.feed(bytes, start, end);
+    if (at === NEED_MORE) {
+      if (this.#state === 'idle' && this.#parser.isInsideHead) this.#awaitHead();
       return end;
     }
-    this.#begin(this.#parser.head);
-    return index;
+    if (at !== REFUSED) {
+      this.#begin(this.#parser.head);
+      return at;
+    }
+    this.#refuse(this.#parser.refusal.status, this.#parser.refusal.reason);
+    return end;
   }
 
-  #beginHead(): void {
+  /** The first head has the time since the connection was accepted: who says nothing for a while gets no more of it. */
+  #awaitHead(): void {
     this.#state = 'head';
-    this.#deadline.set(this.#host.defaultServer(this).settings.clientHeaderTimeout);
+    this.#headBegan = Date.now();
+    if (this.requests > 0) this.#deadline.set(this.#host.defaultServer(this).settings.clientHeaderTimeout);
   }
 
   #begin(head: RequestHead): void {
-    const server = this.#host.serverOf(this, head.host);
-    const exchange = this.#newExchange(head, server.settings);
-    this.#body.reset(head.chunked ? 'chunked' : head.contentLength > 0 ? 'length' : 'none', head.contentLength);
+    const exchange = this.#newExchange(head);
+    this.#body.begin(exchange);
     this.keepAlive = wantsKeepAlive(head) && !this.#host.leaving;
     this.#host.exchangeBegins(exchange);
   }
 
-  #newExchange(head: RequestHead, server: ServerSettings): Exchange {
+  #newExchange(head: RequestHead): Exchange {
+    const startedAt = this.#state === 'head' ? this.#headBegan : Date.now();
     this.#state = 'exchange';
     this.#deadline.clear();
     this.#continueSent = false;
-    this.pipelined = this.#readsStash;
+    this.pipelined = ++this.#begunInPiece > 1 || this.#fromStash;
     this.requests++;
-    const exchange = new Exchange(this, head, server, this.#host.pipeline, Date.now());
+    const host = this.#host;
+    const exchange = new Exchange(this, head, host.defaultServer(this).settings, host.pipeline, startedAt);
+    exchange.enterServer(host.serverOf(this, head.host, exchange).settings);
     this.#exchange = exchange;
     return exchange;
   }
 
-  #refuse(head: RequestHead, status: number, reason: string): void {
-    const exchange = this.#newExchange(head, this.#host.defaultServer(this).settings);
-    this.#body.reset('none', 0);
+  /** The parser has refused a head; its `head` is what could be read of it. */
+  #refuse(status: number, reason: string): void {
+    const exchange = this.#newExchange(this.#parser.head);
+    this.#body.beginNone();
     this.keepAlive = false;
     this.#refused = true;
     this.#host.refuse(exchange, status, reason);
   }
 
-  #refuseSlowHead(): void {
-    this.#refuse(this.#parser.head, 408, 'client timed out');
+  /** The rest of a head will not come, or not in time. */
+  #refuseHead(status: number, reason: string): void {
+    this.#parser.abandon();
+    this.#refuse(status, reason);
   }
 
   #takeBody(bytes: Buffer, start: number, end: number): number {
-    const index = this.#body.decode(bytes, start, end, this);
-    if (index < 0) {
-      this.#failBody(400);
-      return end;
-    }
-    if (this.#body.done) this.#finishBody();
-    else if (!this.#bodyPaused) this.#armBodyTimeout();
-    return index;
+    const at = this.#body.take(bytes, start, end);
+    // Whoever reads it may have answered, and the body may have ended after that.
+    if (this.#state === 'exchange') this.#awaitBody();
+    else if (this.#state === 'discard' && this.#body.complete) this.#awaitRequest();
+    return at;
   }
 
-  /** A piece of the request's body, from the decoder: counted, held against `client_max_body_size`, handed on. */
-  bodyBytes(bytes: Buffer, start: number, end: number): void {
+  // During an exchange.
+
+  /** `client_body_timeout` runs while somebody waits for more of the body; but a client that does not listen is not expected to speak. */
+  #awaitBody(): void {
     const exchange = this.#exchange;
-    const sink = this.#sink;
-    if (exchange === undefined || sink === undefined) return;
-    exchange.bodyBytesReceived += end - start;
-    const most = exchange.location.clientMaxBodySize;
-    if (most > 0 && exchange.bodyBytesReceived > most && !this.#tooLarge) {
-      this.#tooLarge = true;
-      exchange.log('error', 'client intended to send too large chunked body');
-      this.#failBody(413);
-      return;
-    }
-    sink.bodyBytes(bytes, start, end);
+    if (exchange === undefined || this.#sendBlocked) return;
+    if (this.#body.flows) this.#deadline.set(exchange.location.clientBodyTimeout);
+    else this.#deadline.clear();
   }
 
-  /** From the decoder's side of `BodySink`; the connection itself notices the end by `done`. */
-  bodyEnd(): void {}
-  bodyFault(): void {}
-
-  #finishBody(): void {
-    const sink = this.#sink;
-    this.#sink = undefined;
-    this.#deadline.clear();
-    sink?.bodyEnd();
+  #awaitSending(within: number): void {
+    this.#sentBefore = this.#sent;
+    this.#deadline.set(within);
   }
 
-  #failBody(status: number): void {
-    const sink = this.#sink;
-    this.#sink = undefined;
-    this.keepAlive = false;
-    this.#deadline.clear();
-    sink?.bodyFault(status);
-  }
-
-  /** Keeps what nobody can take yet, and reads no more: one read's worth is the bound. */
-  #keep(bytes: Buffer, start: number, end: number): void {
-    const piece = bytes.subarray(start, end);
-    this.#stash = this.#stash === undefined ? Buffer.from(piece) : Buffer.concat([this.#stash, piece]);
-    this.channel.pause();
-  }
-
-  #unstash(): void {
-    if (this.#consuming) return;
-    const stash = this.#stash;
-    this.#stash = undefined;
-    this.#readsStash = true;
-    if (stash !== undefined) this.#consume(stash, 0, stash.length);
-    this.#readsStash = false;
-    if (this.#stash === undefined && this.#state !== 'gone' && !this.#bodyPaused) this.channel.resume();
-    if (this.#clientEnded && this.#stash === undefined) this.#endDuringExchange();
-  }
-
-  // Between requests, and the end.
-
-  #awaitFlush(location: LocationSettings): void {
-    this.#state = 'flush';
-    this.#deadline.set(location.sendTimeout);
-  }
-
-  #goOn(location: LocationSettings): void {
-    if (this.#body.done) this.#awaitRequest();
-    else this.#discardBody(location);
-  }
-
-  #awaitRequest(): void {
-    this.#state = 'idle';
-    this.#tooLarge = false;
-    const location = this.#lastLocation as LocationSettings;
-    this.#deadline.set(location.keepaliveTimeout);
-    this.#unstash();
-  }
-
-  #discardBody(location: LocationSettings): void {
-    this.#state = 'discard';
-    this.#discarded = 0;
-    this.#deadline.set(location.lingeringTimeout);
-    this.#unstash();
-  }
-
-  #discard(bytes: Buffer, start: number, end: number): number {
-    const index = this.#body.decode(bytes, start, end, NO_SINK);
-    this.#discarded += end - start;
-    if (index < 0 || this.#discarded > DISCARD_LIMIT) {
-      this.#closeGently(this.#lastLocation as LocationSettings);
-      return end;
-    }
-    if (this.#body.done) this.#awaitRequest();
-    else this.#deadline.set((this.#lastLocation as LocationSettings).lingeringTimeout);
-    return index;
-  }
-
-  /** Ends our half when all is sent, and waits, within `lingering_time`, for the client to end its own where it may still be sending. */
-  #closeGently(location: LocationSettings): void {
-    this.#state = 'linger';
-    this.#lastLocation = location;
-    this.#stash = undefined;
-    this.#host.flushLogs();
-    this.channel.end();
-    const unread = !this.#body.done || this.#refused;
-    const lingers = location.lingeringClose === 'always' || (location.lingeringClose === 'on' && unread);
-    this.#lingerUntil = lingers ? Date.now() + location.lingeringTime : 0;
-    if (this.channel.pendingBytes > 0) this.#deadline.set(location.sendTimeout);
-    else this.#linger();
-  }
-
-  /** All is sent. */
-  #linger(): void {
-    const left = this.#lingerUntil - Date.now();
-    if (left <= 0 || this.#clientEnded) {
-      this.#close();
-      return;
-    }
-    this.#deadline.set(Math.min(left, (this.#lastLocation as LocationSettings).lingeringTimeout));
-    this.channel.resume();
-  }
-
-  #endDuringExchange(): void {
-    if (this.#state !== 'exchange' || this.#stash !== undefined) return;
-    if (!this.#body.done && this.#sink !== undefined) this.#failBody(0);
-    const exchange = this.#exchange;
-    if (exchange !== undefined && !exchange.finished) exchange.watcher?.clientEnded();
+  /** Of all that was ever written, so much has been taken by the kernel. */
+  get #sent(): number {
+    return this.channel.bytesWritten - this.channel.pendingBytes;
   }
 
   #exchangeTooSlow(): void {
     const exchange = this.#exchange;
     if (exchange === undefined) return;
-    if (this.#sendBlocked) {
-      exchange.log('info', 'client timed out (110: Connection timed out) while sending to client');
-      this.#clientGone(exchange, true);
-      if (exchange.location.resetTimedoutConnection) this.channel.reset();
-      else this.#close();
-      return;
-    }
-    this.#failBody(408);
+    if (!this.#sendBlocked) {
+      exchange.log('info', 'client timed out (110: Connection timed out) while reading client request body');
+      this.#body.fail(408);
+    } else if (this.#sent > this.#sentBefore) this.#awaitSending(exchange.location.sendTimeout);
+    else this.#giveUpSending(exchange);
   }
 
-  /** A write to the client did not leave at once: `send_timeout` runs until it has. */
-  sendIsBlocked(): void {
+  #giveUpSending(exchange: Exchange): void {
+    exchange.log('info', 'client timed out (110: Connection timed out) while sending to client');
+    this.#location = exchange.location;
+    this.#clientGone(exchange, true);
+    this.#closeTimedOut();
+  }
+
+  /** A client that has sent all it wanted may still listen; one that stops in the middle of a body does not know what it wants. */
+  #endDuringExchange(): void {
     const exchange = this.#exchange;
-    if (this.#sendBlocked || exchange === undefined) return;
-    this.#sendBlocked = true;
-    this.#deadline.set(exchange.location.sendTimeout);
-  }
-
-  #armBodyTimeout(): void {
-    if (this.#exchange !== undefined && !this.#sendBlocked)
-      this.#deadline.set(this.#exchange.location.clientBodyTimeout);
+    if (exchange === undefined) return;
+    if (this.#body.flows) {
+      exchange.log('info', 'client prematurely closed connection while reading client request body');
+      this.#body.fail(400);
+    } else exchange.watcher?.clientEnded();
   }
 
   #clientGone(exchange: Exchange, timedOut: boolean): void {
     if (exchange.finished) return;
     exchange.aborted = true;
-    exchange.finished = true;
-    const sink = this.#sink;
-    this.#sink = undefined;
+    this.#body.abandon();
+    const { watcher } = exchange;
+    if (watcher?.outlivesClient === true && this.#body.complete && !timedOut) {
+      this.#exchange = exchange;
+      return;
+    }
     this.#exchange = undefined;
-    sink?.bodyFault(0);
-    exchange.watcher?.clientGone(timedOut);
+    exchange.finished = true;
+    watcher?.clientGone(timedOut);
     this.#host.exchangeEnded(exchange);
   }
 
+  // Between requests.
+
+  #awaitFlush(): void {
+    this.#state = 'flush';
+    this.#awaitSending(this.#location.sendTimeout);
+  }
+
+  #flushTooSlow(): void {
+    if (this.#sent > this.#sentBefore) this.#awaitSending(this.#location.sendTimeout);
+    else this.#closeTimedOut();
+  }
+
+  /** The answer has left. */
+  #goOn(): void {
+    if (this.#body.complete) this.#awaitRequest();
+    else this.#discardBody();
+  }
+
+  #awaitRequest(): void {
+    this.#state = 'idle';
+    this.#deadline.set(this.#location.keepaliveTimeout);
+    this.#unstash();
+  }
+
+  #discardBody(): void {
+    this.#state = 'discard';
+    this.#discarded = 0;
+    this.#patienceEnds = now() + this.#location.lingeringTime;
+    this.#awaitRest();
+    this.#unstash();
+  }
+
+  #discard(bytes: Buffer, start: number, end: number): number {
+    const at = this.#body.discard(bytes, start, end);
+    this.#discarded += at - start;
+    if (at === REFUSED || (this.#discarded > DISCARD_LIMIT && !this.#body.complete)) {
+      this.#closeGently();
+      return end;
+    }
+    if (this.#body.complete) this.#awaitRequest();
+    else this.#awaitRest();
+    return at;
+  }
+
+  /** `lingering_timeout` from one read to the next, `lingering_time` for all of them. */
+  #awaitRest(): void {
+    const left = this.#patienceEnds - now();
+    this.#deadline.set(Math.max(0, Math.min(left, this.#location.lingeringTimeout)));
+  }
+
+  // The end.
+
+  /** Ends our half when all is sent; a client that may still be sending is listened to for a while. */
+  #closeGently(): void {
+    const isSending = !this.#body.complete || this.#refused || this.#stash !== undefined || this.channel.paused;
+    this.#sayGoodbye();
+    new LingeringClose(this.channel, this.#location, { isSending, hasEnded: this.#clientEnded }).start();
+  }
+
+  #closeIdle(): void {
+    if (this.channel.pendingBytes > 0) this.#closeGently();
+    else this.#close();
+  }
+
+  #closeTimedOut(): void {
+    if (this.#location.resetTimedoutConnection) this.#reset();
+    else this.#close();
+  }
+
+  #reset(): void {
+    this.#sayGoodbye();
+    this.channel.reset();
+  }
+
   #close(): void {
-    this.#deadline.clear();
-    this.#host.flushLogs();
+    this.#sayGoodbye();
     this.channel.destroy();
   }
 
+  #sayGoodbye(): void {
+    this.#state = 'gone';
+    this.#stash = undefined;
+    this.#deadline.clear();
+    this.#host.flushLogs();
+  }
+
+  /** A tunnel keeps this object for its log line, but not what only requests need. */
   #leave(): void {
     this.#state = 'gone';
     this.#deadline.clear();
     this.#exchange = undefined;
     this.#stash = undefined;
-    // A tunnel keeps this object for its log line, but not what only requests need.
     this.#parser = NO_PARSER;
-    this.#body = NO_BODY;
+    if (this.#body.complete) this.#body = NO_BODY;
   }
 }
 
 const NO_PARSER = new RequestHeadParser(DEFAULT_HEAD_LIMITS);
-const NO_BODY = new BodyDecoder();
-const NO_SINK = { bodyBytes(): void {} };
+const NO_BODY = new RequestBody();
 
 /** RFC 9112 9.3, and nginx: HTTP/1.0 must ask for it. */
 function wantsKeepAlive(head: RequestHead): boolean {

@@ -45,7 +45,7 @@ export class Phases implements Pipeline {
   }
 
   resume(exchange: Exchange, verdict: Verdict): void {
-    if (exchange.finished || exchange.aborted) return;
+    if (exchange.finished) return;
     if (this.#obey(exchange, verdict)) this.#run(exchange);
   }
 

@@ -355,9 +355,13 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     this.exchange.cutShort();
   }
 
+  /** What has been asked of a peer is done to its end. */
+  get outlivesClient(): boolean {
+    return this.settings.ignoreClientAbort && !this.#answering;
+  }
+
   clientGone(timedOut: boolean): void {
     if (!this.exchange.headSent) this.exchange.status = timedOut ? 408 : 499;
-    if (this.settings.ignoreClientAbort && !timedOut && !this.#answering) return;
     this.#clientLeft();
   }
 

@@ -5,10 +5,10 @@ import { constants } from 'node:os';
 import type { TLSSocket } from 'node:tls';
 import { type Channel, type ChannelOwner, TLS_PENDING_LIMIT } from './channel.ts';
 import { connectionError } from './connection-error.ts';
+import { addressOf, peerOf } from './handle-address.ts';
 import { nobody } from './nobody.ts';
 import {
   type CountingServer,
-  type HandleAddress,
   type NodeHandle,
   ownerSymbol,
   type ShutdownRequest,
@@ -579,23 +579,8 @@ function channelOf(socket: TLSSocket): HandleChannel {
   return (socket as unknown as Record<symbol, HandleChannel>)[TLS_CHANNEL] as HandleChannel;
 }
 
-function addressOf(handle: NodeHandle, which: 'getpeername' | 'getsockname'): HandleAddress {
-  const found: HandleAddress = {};
-  handle[which]?.(found);
-  return found;
-}
-
 /** As Node's sockets do when they are destroyed, so that `server.close` knows when the last one is gone. */
 function countOut(server: CountingServer): void {
   server._connections--;
   server._emitCloseIfDrained();
-}
-
-function peerOf(handle: NodeHandle, tls: TLSSocket | undefined): HandleAddress {
-  if (tls === undefined) return addressOf(handle, 'getpeername');
-  const { remoteAddress, remotePort } = tls;
-  return {
-    ...(remoteAddress === undefined ? {} : { address: remoteAddress }),
-    ...(remotePort === undefined ? {} : { port: remotePort }),
-  };
 }

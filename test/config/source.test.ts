@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { byteString, decodeText, lineAround, placeAt, placeWithin } from '../../src/config/source.ts';
+import { byteString, decodeText, lineAround, lowerCase, placeAt, placeWithin } from '../../src/config/source.ts';
 
 describe('a file’s bytes', () => {
   test('come back from their text, whatever they are', () => {
@@ -36,4 +36,9 @@ describe('a place', () => {
     const escaped = placeAt(source, 9, 7);
     assert.equal(placeWithin(escaped, 'th\nr', 1, 1), escaped);
   });
+});
+
+test('lower case is for letters of ASCII alone, so that bytes stay what they are', () => {
+  assert.equal(lowerCase('Host-NAME'), 'host-name');
+  assert.equal(lowerCase('\xc4\xdc'), '\xc4\xdc');
 });

@@ -10,6 +10,8 @@ import {
   alone,
   any,
   argument,
+  bufferSize,
+  count,
   either,
   flag,
   integer,
@@ -98,6 +100,22 @@ describe('integer', () => {
   );
   holds(integer('number', { min: 4 }), [['4', 4]], [['3', 'value must be equal to or greater than 4']]);
   holds(integer('code', { min: 400, max: 599 }), [['599', 599]], [['600', 'value must be between 400 and 599']]);
+});
+
+describe('count and bufferSize', () => {
+  holds(
+    count('number'),
+    [
+      ['1', 1],
+      ['64', 64],
+    ],
+    ['0', '-1', 'x', '1k'].map((given) => [given, invalidValue] as const),
+  );
+  holds(
+    bufferSize('size'),
+    [['4k', 4096]],
+    ['0', '0k', 'x', '1g'].map((given) => [given, invalidValue] as const),
+  );
 });
 
 describe('size', () => {
@@ -346,4 +364,27 @@ describe('parameters', () => {
     const own = parameters('p', { backlog: integer('n') }, { invalid: (key, value) => `invalid ${key} "${value}"` });
     assert.equal(refusal(own, 'backlog=x').message, 'invalid backlog "x"');
   });
+});
+
+describe('parameters of which nginx says something else', () => {
+  const kind = parameters(
+    'options',
+    { max: integer('number'), off: alone },
+    {
+      needed: true,
+      invalid: (key, value, directive) => `bad ${key} "${value}" in ${directive}`,
+      unknown: (given, directive) => `no "${given}" in ${directive}`,
+    },
+  );
+  holds(
+    kind,
+    [['max=5', Object.assign(Object.create(null), { max: 5, off: false })]],
+    [
+      ['max=x', `bad max "x" in ${NAME}`],
+      ['min=5', `no "min=5" in ${NAME}`],
+      ['off=1', `no "off=1" in ${NAME}`],
+    ],
+  );
+
+  test('must stand where they are needed', () => assert.equal(kind.takes, 'rest'));
 });

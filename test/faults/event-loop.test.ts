@@ -16,7 +16,7 @@ import { ProbedGateway } from './probed-gateway.ts';
 const P99_MOST = 250;
 const SERVERS = 2000;
 /** A worker builds a configuration in one go, and an echo waits so long, in ms: some 600 on an idle machine. */
-const RELOAD_MOST = 5000;
+const RELOAD_MOST = 2000;
 
 /** Echoes one message after the other through the gateway while `work` lasts. @returns how long each took, in ms, from short to long */
 async function echoesDuring(gateway: ProbedGateway, work: () => Promise<unknown>): Promise<number[]> {

@@ -10,7 +10,6 @@ const LINES_MOST = 450;
 const LONGER_MOST = 600;
 const LONGER: Readonly<Record<string, string>> = {
   'config/pattern.ts': 'one translator, from PCRE to what V8 takes; a case for each of its constructs',
-  'directives/proxy.ts': 'one page of nginx, most of it the table of its directives',
   'listen/http1.ts': 'one state machine: a client’s connection, whose states share their private fields',
   'transport/handle-channel.ts': 'one state machine: a handle, whose states share their private fields',
 };

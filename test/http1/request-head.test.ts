@@ -341,6 +341,18 @@ test('fields that a request may have once are refused twice, and a secret is not
   assert.doesNotMatch(refusalOf(`GET / HTTP/1.1\r\n${HOST}Cookie: s3cret\0\r\n\r\n`).reason, /s3cret/);
 });
 
+test('a sentence for the log has a bound', () => {
+  const long = 'a'.repeat(8000);
+  for (const fields of [
+    `Transfer-Encoding: ${long}`,
+    `Expect: ${long}\r\nExpect: ${long}`,
+    `X: ${long}\0`,
+    `${long}: \0`,
+  ]) {
+    assert.ok(refusalOf(`GET / HTTP/1.1\r\n${HOST}${fields}\r\n\r\n`).reason.length < 600);
+  }
+});
+
 test('HTTP/1.0 knows no Transfer-Encoding', () => {
   assert.deepEqual(refusalOf('POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n'), {
     status: 400,

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { DiskFiles } from '../../src/config/files.ts';
 import { LogFiles } from '../../src/diagnostics/log-files.ts';
 import { Gateway } from '../../src/gateway.ts';
+import type { ListenSettings } from '../../src/listen/listen-settings.ts';
 import { loadSnapshot } from '../../src/load-snapshot.ts';
 import type { Snapshot } from '../../src/snapshot.ts';
 import { ZoneDirectory } from '../../src/zones/zone-directory.ts';
@@ -14,7 +15,7 @@ import { ZoneDirectory } from '../../src/zones/zone-directory.ts';
 export interface ConfigWish {
   /** What stands in `http`. Addresses to listen on are names here: `listen 127.0.0.1:8080` is reached at `port('127.0.0.1:8080')`. */
   readonly http: string;
-  /** What stands before it. */
+  /** What stands before it. Default: `error_log logs/error.log info;`, which is there wherever this has no error_log of its own. */
   readonly main?: string;
   /** More files of the prefix, by relative path. `html/` and `logs/` are there. */
   readonly files?: Readonly<Record<string, string | Buffer>>;
@@ -47,7 +48,8 @@ export async function gatewayFromConfig(wish: ConfigWish): Promise<RunningGatewa
 
 function makePrefix({ http, main = '', files = {} }: ConfigWish): string {
   const prefix = mkdtempSync(join(tmpdir(), 'sockgate-'));
-  const conf = `${main}\nerror_log logs/error.log info;\nevents {}\nhttp {\n${http}\n}\n`;
+  const ownLog = main.includes('error_log') ? '' : 'error_log logs/error.log info;';
+  const conf = `${main}\n${ownLog}\nevents {}\nhttp {\n${http}\n}\n`;
   for (const folder of ['html', 'logs']) mkdirSync(join(prefix, folder));
   for (const [path, content] of Object.entries({ 'nginx.conf': conf, ...files })) {
     const whole = join(prefix, path);
@@ -101,6 +103,13 @@ export class RunningGateway {
     const server = this.#servers.get(address);
     if (server === undefined) throw new Error(`the configuration does not listen on ${address}`);
     return (server.address() as AddressInfo).port;
+  }
+
+  /** What was made of an address of the configuration. */
+  listener(address: string): ListenSettings {
+    const found = this.#snapshot.listeners.find(({ address: { key } }) => key === address);
+    if (found === undefined) throw new Error(`the configuration does not listen on ${address}`);
+    return found;
   }
 
   /** A file of the prefix as a byte string; '' where there is none. */

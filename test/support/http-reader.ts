@@ -42,7 +42,10 @@ interface Part<T> {
 export class HttpReader {
   /** Those that are whole. */
   readonly messages: HttpMessage[] = [];
-  #unread: Buffer = Buffer.alloc(0);
+  #pieces: Buffer[] = [];
+  #length = 0;
+  /** Before so many bytes are here, there is no use in looking again. */
+  #needed = 0;
   readonly #isBodiless: (index: number) => boolean;
 
   constructor(isBodiless: (index: number) => boolean = () => false) {
@@ -51,11 +54,14 @@ export class HttpReader {
 
   /** What has come behind the last whole message. */
   get rest(): Buffer {
-    return this.#unread;
+    if (this.#pieces.length > 1) this.#pieces = [Buffer.concat(this.#pieces)];
+    return this.#pieces[0] ?? Buffer.alloc(0);
   }
 
   push(bytes: Buffer): void {
-    this.#unread = Buffer.concat([this.#unread, bytes]);
+    this.#pieces.push(bytes);
+    this.#length += bytes.length;
+    if (this.#length < this.#needed) return;
     for (let next = this.#read(false); next !== undefined; next = this.#read(false)) this.#take(next);
   }
 
@@ -67,11 +73,13 @@ export class HttpReader {
 
   #take({ value, next }: Part<HttpMessage>): void {
     this.messages.push(value);
-    this.#unread = this.#unread.subarray(next);
+    this.#pieces = [this.rest.subarray(next)];
+    this.#length -= next;
+    this.#needed = 0;
   }
 
   #read(ended: boolean): Part<HttpMessage> | undefined {
-    const bytes = this.#unread;
+    const bytes = this.rest;
     const headEnd = bytes.indexOf('\r\n\r\n');
     if (headEnd < 0) return undefined;
     const head = bytes.toString('latin1', 0, headEnd + 4);
@@ -94,8 +102,10 @@ export class HttpReader {
     if (none) return plain(bytes, at, at);
     if (fieldOf(start, 'transfer-encoding') === 'chunked') return chunked(bytes, at);
     const length = fieldOf(start, 'content-length');
-    if (length !== undefined)
-      return at + Number(length) <= bytes.length ? plain(bytes, at, at + Number(length)) : undefined;
+    if (length !== undefined) {
+      this.#needed = at + Number(length);
+      return this.#needed <= bytes.length ? plain(bytes, at, this.#needed) : undefined;
+    }
     if (!isAnswer) return plain(bytes, at, at);
     return ended ? plain(bytes, at, bytes.length) : undefined;
   }

@@ -73,13 +73,17 @@ export type Behaviour = (request: HttpMessage, connection: BackendConnection) =>
 
 export class Backend {
   readonly connections: BackendConnection[] = [];
+  /** Called with each connection as soon as it is there. */
+  onConnection: (connection: BackendConnection) => void = () => {};
   readonly #server: Server;
   #heard: (() => void)[] = [];
 
   constructor(server: Server, event: string, behaviour: Behaviour) {
     this.#server = server;
     server.on(event, (socket: Socket) => {
-      this.connections.push(new BackendConnection(socket, behaviour, () => this.#wake()));
+      const connection = new BackendConnection(socket, behaviour, () => this.#wake());
+      this.connections.push(connection);
+      this.onConnection(connection);
       this.#wake();
     });
   }

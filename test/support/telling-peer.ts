@@ -57,7 +57,9 @@ async function tell(request: IncomingMessage, response: ServerResponse, connecti
     body: Buffer.concat(chunks).toString('latin1'),
     connection,
   };
-  response.end(JSON.stringify(told));
+  const text = JSON.stringify(told);
+  response.setHeader('Content-Length', Buffer.byteLength(text));
+  response.end(text);
 }
 
 /** The value of a field that the peer has seen; undefined where it has not. */

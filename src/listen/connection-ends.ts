@@ -1,0 +1,18 @@
+// Which connection it is: its number, its two ends, what was said in its TLS handshake.
+
+import type { ListenedServer, ListenSettings } from './listen-settings.ts';
+
+/** Where the client came from and came to; all text is as nginx's variables show it. */
+export interface ConnectionEnds {
+  readonly id: number;
+  /** The listener that accepted it; after a reload the one of the same address counts. */
+  readonly listener: ListenSettings;
+  readonly clientAddress: string;
+  readonly clientPort: number;
+  readonly serverAddress: string;
+  readonly serverPort: number;
+  /** The server that the TLS handshake was made for; undefined without TLS. */
+  readonly tlsServer: ListenedServer | undefined;
+  /** Plain HTTP came to a port that speaks TLS: every request is answered with 400 (nginx's 497). */
+  readonly plainOnTls: boolean;
+}

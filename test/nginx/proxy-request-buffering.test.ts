@@ -1,0 +1,111 @@
+// proxy_request_buffering: on, a body that fits client_body_buffer_size is gathered before a peer is dialled; off, it is passed on as it comes.
+// https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_request_buffering
+
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { gatewayFromConfig } from '../support/gateway-from-config.ts';
+import { fieldOf } from '../support/http-reader.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { type Behaviour, OK, startBackend } from '../support/recording-backend.ts';
+
+async function start(t: TestContext, location: string, behaviour?: Behaviour) {
+  const backend = await startBackend(t, behaviour);
+  const gateway = await gatewayFromConfig({
+    http: `
+      upstream backend { server ${backend.address}; }
+      server { listen 127.0.0.1:8080; client_max_body_size 0; location / { proxy_pass http://backend; ${location} } }`,
+  });
+  t.after(() => gateway.stop());
+  return { backend, gateway, client: await RawClient.to(t, gateway.port()) };
+}
+
+const HEAD = 'POST / HTTP/1.1\r\nHost: a\r\n';
+const chunk = (data: string): string => `${data.length.toString(16)}\r\n${data}\r\n`;
+
+test('on: nobody is dialled before a small body is whole; chunks become a length', async (t) => {
+  const { backend, client } = await start(t, '');
+  client.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk('hello')}`);
+  await wait(50);
+  assert.equal(backend.connections.length, 0);
+  client.send(`${chunk(' world')}0\r\n\r\n`);
+  assert.equal((await client.answer()).status, 200);
+  const request = await backend.request();
+  assert.equal(fieldOf(request, 'content-length'), '11');
+  assert.equal(request.body.toString(), 'hello world');
+});
+
+test('on: a body that does not fit is passed on as it comes, beyond what fits', async (t) => {
+  const { backend, client } = await start(t, 'client_body_buffer_size 1k;');
+  client.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk('x'.repeat(5000))}`);
+  await backend.until('the beginning', () => backend.connections[0]?.text.includes('xxxxx') === true);
+  client.send(`${chunk('y'.repeat(5000))}0\r\n\r\n`);
+  assert.equal((await client.answer()).status, 200);
+  const request = await backend.request();
+  assert.equal(fieldOf(request, 'transfer-encoding'), 'chunked');
+  assert.equal(request.body.toString(), 'x'.repeat(5000) + 'y'.repeat(5000));
+});
+
+test('off: each piece is passed on when it comes, with a length or in chunks', async (t) => {
+  const { backend, client } = await start(t, 'proxy_request_buffering off;');
+  client.send(`${HEAD}Content-Length: 10\r\n\r\nhello`);
+  await backend.until('the first half', () => backend.connections[0]?.text.endsWith('\r\n\r\nhello') === true);
+  client.send('world');
+  assert.equal((await client.answer()).status, 200);
+  client.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk('hello')}`);
+  await backend.until('the first chunk', () => backend.connections[0]?.text.endsWith('5\r\nhello\r\n') === true);
+  client.send(`${chunk('world')}0\r\n\r\n`);
+  assert.equal((await client.answer(2)).status, 200);
+  assert.deepEqual(
+    backend.requests.map(({ body }) => body.toString()),
+    ['helloworld', 'helloworld'],
+  );
+});
+
+test('a backend that does not read slows the client down: what it has not taken is not held', async (t) => {
+  for (const buffering of ['on', 'off']) {
+    const { backend, client } = await start(t, `proxy_request_buffering ${buffering};`);
+    backend.onConnection = ({ socket }) => socket.pause();
+    const size = 64 * 1024 * 1024;
+    client.send(`${HEAD}Content-Length: ${size}\r\n\r\n`);
+    const piece = Buffer.alloc(1024 * 1024, 'x');
+    for (let i = 0; i < 64; i++) client.send(piece);
+    await wait(500);
+    assert.ok(client.socket.writableLength > size / 2, `${client.socket.writableLength} bytes wait at the client`);
+    const connection = await backend.connection();
+    connection.socket.resume();
+    assert.equal((await client.answer()).status, 200);
+    assert.equal(backend.requests[0]?.body.length, size);
+  }
+});
+
+test('an answer before the body is whole is passed on, and what comes of the body is thrown away', async (t) => {
+  const { backend, client } = await start(t, 'proxy_request_buffering off;', () => undefined);
+  backend.onConnection = ({ socket }) =>
+    socket.once('data', () => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno'));
+  client.send(`${HEAD}Content-Length: 10\r\n\r\nhello`);
+  assert.equal((await client.answer()).status, 403);
+  client.send(`world${HEAD}Content-Length: 3\r\n\r\nhey`);
+  assert.equal((await client.answer(2)).body.toString(), 'no');
+  assert.equal(backend.connections.length, 2, 'the backend’s connection cannot be used again');
+});
+
+test('HTTP/1.0 to the backend: a gathered body has a length; one that does not fit is refused with 411', async (t) => {
+  const { backend, client } = await start(t, 'proxy_http_version 1.0; client_body_buffer_size 1k;');
+  client.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk('hello')}0\r\n\r\n`);
+  assert.equal((await client.answer()).status, 200);
+  assert.equal(backend.requests[0]?.startLine, 'POST / HTTP/1.0');
+  assert.equal(fieldOf(await backend.request(), 'content-length'), '5');
+  client.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk('x'.repeat(5000))}`);
+  assert.equal((await client.answer(2)).status, 411);
+});
+
+test('proxy_pass_request_body off: the backend gets no body, and the next request is read behind it', async (t) => {
+  const { backend, client } = await start(t, 'proxy_pass_request_body off;', () => OK);
+  client.send(
+    `${HEAD}Content-Length: 5\r\n\r\nhello${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk('hello')}0\r\n\r\n`,
+  );
+  assert.equal((await client.answer(2)).status, 200);
+  for (const { head } of backend.requests) assert.doesNotMatch(head, /content-length|transfer-encoding/i);
+  assert.equal(backend.requests.length, 2);
+});

@@ -1,0 +1,14 @@
+// What another process costs, as Linux tells it.
+
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Bytes of memory that it has now. */
+export function residentBytes(pid: number): number {
+  const [, kilobytes = '0'] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(kilobytes) * 1024;
+}
+
+/** Descriptors that it has open. */
+export function openDescriptors(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
