@@ -103,12 +103,17 @@ export class Gateway implements ConnectionHost {
     this.#checkLeft();
   }
 
-  /** Closes everything now. */
-  stop(): void {
+  /**
+   * Closes everything now.
+   * @param left called when all of it is closed, and each exchange and tunnel that was cut is in the log
+   */
+  stop(left: () => void = () => {}): void {
     this.leaving = true;
+    this.#left = left;
     this.#eachConnection((connection) => connection.destroy());
     for (const greeting of [...this.#greetings]) greeting.destroy();
     this.liveTunnels.destroyAll('worker stop');
+    this.#checkLeft();
   }
 
   // What a connection asks of the gateway.

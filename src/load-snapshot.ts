@@ -62,6 +62,7 @@ async function loadOnce(options: LoadOptions): Promise<LoadedSnapshot> {
   const problems = new Problems();
   const { files, logFiles, configFile, globals } = options;
   const { root, fileNames } = readConfiguration({ file: configFile, files, problems, parameters: globals });
+  if (fileNames.length === 0) return { snapshot: undefined, problems, fileNames };
   await setImmediate();
   checkConfiguration(root, registry, problems);
   await setImmediate();

@@ -144,9 +144,12 @@ function rewriteLocation(exchange: Exchange, rewrites: readonly Rewrite[]): void
 
 /** `Refresh: 5; url=http://peer/`: only what follows `url=`. */
 function rewriteRefresh(exchange: Exchange, rewrites: readonly Rewrite[]): void {
-  const [, before, value] = /^(.*?url=)(.*)$/is.exec(exchange.answer.get('refresh') ?? '') ?? [];
-  const made = value === undefined ? undefined : rewritten(exchange, value, rewrites);
-  if (made !== undefined) exchange.answer.set(nameOf(exchange.answer, 'refresh'), `${before}${made}`);
+  const whole = exchange.answer.get('refresh');
+  const url = whole === undefined ? -1 : whole.toLowerCase().indexOf('url=');
+  if (whole === undefined || url < 0) return;
+  const start = url + 'url='.length;
+  const made = rewritten(exchange, whole.slice(start), rewrites);
+  if (made !== undefined) exchange.answer.set(nameOf(exchange.answer, 'refresh'), whole.slice(0, start) + made);
 }
 
 /** As the peer has spelled it. */

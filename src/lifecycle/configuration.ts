@@ -121,7 +121,7 @@ class OwnersFiles implements Files {
 /** A broken file of a megabyte must fill neither a screen nor a log. */
 const MOST_REPORTED = 100;
 /** What nginx shows on the terminal. */
-const SHOWN: ReadonlySet<Level> = new Set(['emerg', 'crit', 'warn']);
+const SHOWN: ReadonlySet<Level> = new Set(['emerg', 'crit', 'warn', 'notice']);
 
 /**
  * Says what was found: sentences into the log, with the lines they are about to the terminal.

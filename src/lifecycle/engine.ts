@@ -47,7 +47,8 @@ export interface WorkerGateway {
   accept(addressKey: string, socket: Socket): void;
   /** @param shutdownTimeout ms after which all that is left is closed; 0: never */
   quit(shutdownTimeout: number, left: () => void): void;
-  stop(): void;
+  /** @param left called when everything is closed and logged */
+  stop(left: () => void): void;
 }
 
 export interface GatewayContext {

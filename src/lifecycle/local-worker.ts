@@ -35,8 +35,7 @@ export class LocalWorker implements WorkerHandle {
   }
 
   stop(): void {
-    this.#core.stop();
-    this.kill();
+    void this.#core.stop().then(() => this.kill());
   }
 
   kill(): void {

@@ -1,5 +1,6 @@
 // What one worker does, whether it has a thread of its own or shares the main one: builds snapshots, listens, serves, leaves.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { headline } from '../config/errors.ts';
 import { BundleFiles } from '../config/files.ts';
 import type { ErrorLog } from '../diagnostics/error-log.ts';
@@ -19,6 +20,9 @@ export interface WorkerCoreOptions extends Omit<GatewayContext, 'flushLogs'> {
 
 /** nginx's lines of a worker that leaves, each at [notice]. */
 const LEAVING = ['exiting', 'exit'] as const;
+
+/** What was cut is closed and logged within this time, or not at all. */
+const STOP_MOST_MS = 500;
 
 export class WorkerCore {
   readonly #options: WorkerCoreOptions;
@@ -95,9 +99,10 @@ export class WorkerCore {
   }
 
   /** Everything ends now. */
-  stop(): void {
+  async stop(): Promise<void> {
     this.#sockets.close();
-    this.#gateway.stop();
+    const left = new Promise<void>((resolve) => this.#gateway.stop(resolve));
+    await Promise.race([left, sleep(STOP_MOST_MS, undefined, { ref: false })]);
     this.#leave();
   }
 

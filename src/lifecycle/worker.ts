@@ -61,9 +61,13 @@ class WorkerThread {
         this.#quit(message.timeout);
         break;
       case 'stop':
-        this.#core?.stop();
-        process.exit(0);
+        void this.#stop();
     }
+  }
+
+  async #stop(): Promise<void> {
+    await this.#core?.stop();
+    process.exit(0);
   }
 
   /** Does what was asked and says how it went. */

@@ -12,7 +12,7 @@ import type { RequestFraming, UpstreamConnection } from '../upstream/upstream-co
 import { UpstreamFault } from '../upstream/upstream-fault.ts';
 import type { UpstreamWatcher } from '../upstream/upstream-watcher.ts';
 import type { Tunnel } from '../websocket/tunnel.ts';
-import { CHUNKED, NO_BODY, type ProxyRequestHead, proxyRequestHead } from './proxy-request.ts';
+import { CHUNKED, NO_BODY, type ProxyRequestHead, proxyRequestHead, requestUri } from './proxy-request.ts';
 import { informationalFields, takeAnswerHead } from './proxy-response.ts';
 import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
 import { openTunnel, refuseHandshake } from './proxy-websocket.ts';
@@ -431,7 +431,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
 
   /** As nginx's error log shows it: `http://127.0.0.1:8080/path`. */
   #url(): string {
-    return `${this.settings.scheme}://${this.#trace?.address ?? this.target.host}${this.exchange.uri}`;
+    return `${this.settings.scheme}://${this.#trace?.address ?? this.target.host}${requestUri(this.exchange, this.settings, this.target)}`;
   }
 }
 

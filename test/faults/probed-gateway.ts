@@ -131,14 +131,20 @@ export class ProbedGateway {
     );
   }
 
+  /** The best of a few tries: where several test files run at once, this process itself may have to wait for its turn. */
   async #answersWell(): Promise<void> {
+    let took = Number.POSITIVE_INFINITY;
+    for (let tries = 0; tries < 5 && took >= PROMPT; tries++) took = Math.min(took, await this.#timeToAnswer());
+    assert.ok(took < PROMPT, `an echo and a GET took ${took.toFixed(0)} ms`);
+  }
+
+  async #timeToAnswer(): Promise<number> {
     const began = performance.now();
     const client = await this.echo();
     assert.equal(await client.ask('are you there?'), 'are you there?');
     client.socket.terminate();
     assert.equal((await ask(this.port, 'GET /alive')).status, 200);
-    const took = performance.now() - began;
-    assert.ok(took < PROMPT, `an echo and a GET took ${took.toFixed(0)} ms`);
+    return performance.now() - began;
   }
 
   #descriptors(): string[] {

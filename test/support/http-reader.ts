@@ -107,6 +107,7 @@ export class HttpReader {
       return this.#needed <= bytes.length ? plain(bytes, at, this.#needed) : undefined;
     }
     if (!isAnswer) return plain(bytes, at, at);
+    this.#needed = Number.POSITIVE_INFINITY;
     return ended ? plain(bytes, at, bytes.length) : undefined;
   }
 
