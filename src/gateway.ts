@@ -109,7 +109,11 @@ export class Gateway implements ConnectionHost {
    */
   stop(left: () => void = () => {}): void {
     this.leaving = true;
-    this.#left = left;
+    const before = this.#left;
+    this.#left = () => {
+      before?.();
+      left();
+    };
     this.#eachConnection((connection) => connection.destroy());
     for (const greeting of [...this.#greetings]) greeting.destroy();
     this.liveTunnels.destroyAll('worker stop');

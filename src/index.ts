@@ -179,9 +179,8 @@ class EmbeddedGateway implements RunningGateway {
 
   async stop(): Promise<void> {
     this.#leave();
-    this.#core.stop();
-    this.#left ??= new Promise((left) => this.#gateway?.quit(0, left));
-    await this.#left;
+    // A graceful end that is under way is cut short; who waits for that one is told too.
+    await this.#core.stop();
     this.#end();
   }
 

@@ -14,7 +14,7 @@ import type { Level, SnapshotDraft, Workshop } from './draft.ts';
 import { nginxModule } from './module.ts';
 
 /** More would only cost memory: zones have one column for each. */
-const MAX_WORKERS = 512;
+const MAX_WORKERS = 256;
 
 const workersKind = argument('number', 'number | auto', (text, { at }, directive, warn) => {
   if (text === 'auto') return availableParallelism();

@@ -52,6 +52,9 @@ const ofRequest: Variables = {
   'cookie_*': ({ head }, name) => requestCookie(head.headers, name),
   content_length: ({ head }) => (head.contentLength < 0 ? undefined : `${head.contentLength}`),
   content_type: ({ head }) => head.headers.get('content-type'),
+  request_body: ({ requestBody }) => {
+    return requestBody === undefined ? undefined : Buffer.concat(requestBody).toString('latin1');
+  },
   request_length: ({ head, bodyBytesReceived }) => `${head.headLength + bodyBytesReceived}`,
   request_time: ({ startedAt }) => inSeconds(Date.now() - startedAt),
   remote_user: ({ head }) => basicUser(head.headers.get('authorization')),
@@ -92,7 +95,6 @@ const withoutValue: Variables = {
   proxy_protocol_server_addr: () => undefined,
   proxy_protocol_server_port: () => undefined,
   'proxy_protocol_tlv_*': () => undefined,
-  request_body: () => undefined,
   request_body_file: () => undefined,
   tcpinfo_rtt: () => undefined,
   tcpinfo_rttvar: () => undefined,

@@ -96,6 +96,14 @@ interface Format {
 
 const LOGS = Symbol('access logs');
 
+/** nginx's own format has no place for it, and nobody's log may be silent on it: who ended a tunnel, and why, stands behind its line. */
+function withEnd(line: LogFormat): LogFormat {
+  return (exchange) => {
+    const { tunnel } = exchange;
+    return tunnel === undefined ? line(exchange) : `${line(exchange)} "${tunnel.endedBy}: ${tunnel.endCause}"`;
+  };
+}
+
 /** The formats and logs of a configuration: a log is made once, however many locations inherit it. */
 class AccessLogs {
   readonly #workshop: Workshop;
@@ -106,7 +114,7 @@ class AccessLogs {
     this.#workshop = workshop;
     const nowhere = { source: { file: '', text: '' }, line: 0, column: 0, offset: 0, length: 0 };
     const line = compileLogFormat([{ text: COMBINED, quoted: true, at: nowhere }], workshop);
-    this.#formats.set('combined', { line, at: undefined });
+    this.#formats.set('combined', { line: withEnd(line), at: undefined });
   }
 
   static of({ notes, workshop }: HttpDraft): AccessLogs {

@@ -21,7 +21,7 @@ export interface ClientWatcher {
   /** The client has ended its half, and all that it sent has been read; it may still listen. */
   clientEnded(): void;
   /** The client has gone, or `send_timeout` has passed: nothing can be answered any more; the exchange is finished and will be logged. */
-  clientGone(timedOut: boolean): void;
+  clientGone(): void;
 }
 
 export interface ClientLink {

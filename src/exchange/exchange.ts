@@ -119,6 +119,8 @@ export class Exchange {
   finished = false;
   /** The client went before the answer was complete. */
   aborted = false;
+  /** The request's body, where it was gathered whole: `$request_body`. */
+  requestBody: readonly Buffer[] | undefined = undefined;
   /** Bytes of the request's body that have come. */
   bodyBytesReceived = 0;
 

@@ -33,6 +33,7 @@ const PHRASES: ReadonlyMap<number, string> = new Map([
   [415, 'Unsupported Media Type'],
   [416, 'Requested Range Not Satisfiable'],
   [421, 'Misdirected Request'],
+  [426, 'Upgrade Required'],
   [429, 'Too Many Requests'],
   [500, 'Internal Server Error'],
   [501, 'Not Implemented'],

@@ -293,6 +293,10 @@ export class RequestHeadParser {
     if (head.version < 11) return this.#refuse(400, 'client sent HTTP/1.0 request with "Transfer-Encoding" header');
     if (!head.chunked) {
       const value = head.headers.get('transfer-encoding') ?? '';
+      // Whatever follows `chunked` could be read as its end or as its beginning; another coding is only one that we lack.
+      if (/^\s*chunked\s*,/i.test(value)) {
+        return this.#refuse(400, `client sent "Transfer-Encoding" that goes on behind "chunked": "${shown(value)}"`);
+      }
       return this.#refuse(501, `client sent unknown "Transfer-Encoding": "${shown(value)}"`);
     }
     if ((this.#seen & CONTENT_LENGTH_BIT) === 0) return true;

@@ -104,8 +104,7 @@ class TlsGreeting implements ChannelOwner, DeadlineOwner, TlsAcceptor, Greeting 
         this.#shakeHands();
         return;
       case 'not TLS':
-        this.#leave();
-        this.#opened(this.#channel, { ...this.#ends, plainOnTls: true }, Buffer.from(this.#reader.received));
+        this.#handOn(this.#channel, { ...this.#ends, plainOnTls: true }, Buffer.from(this.#reader.received));
         return;
       default:
         this.#refuse(`client sent a malformed ClientHello: ${this.#reader.fault}`);
@@ -132,8 +131,9 @@ class TlsGreeting implements ChannelOwner, DeadlineOwner, TlsAcceptor, Greeting 
       channel.destroy();
       return;
     }
-    this.#leave();
-    this.#opened(channel, { ...this.#ends, tlsServer: this.#server }, undefined);
+    // OpenSSL forgets the name where a session of TLS 1.2 is resumed; `$ssl_server_name` is what the client has said.
+    if (channel.tls !== undefined) Object.assign(channel.tls, { servername: this.#reader.hello?.serverName ?? false });
+    this.#handOn(channel, { ...this.#ends, tlsServer: this.#server }, undefined);
   }
 
   tlsRefused(error: Error): void {
@@ -179,6 +179,14 @@ class TlsGreeting implements ChannelOwner, DeadlineOwner, TlsAcceptor, Greeting 
       `${message}, client: ${this.#ends.clientAddress}, server: ${this.#ends.listener.address.key}`,
       this.#ends.id,
     );
+  }
+
+  /** It is counted as a connection before it is no longer counted as a greeting: a gateway that leaves must not find none. */
+  #handOn(channel: Channel, ends: ConnectionEnds, unread: Buffer | undefined): void {
+    this.#over = true;
+    this.#deadline.clear();
+    this.#opened(channel, ends, unread);
+    this.#left(this);
   }
 
   #leave(): void {

@@ -193,9 +193,6 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
       case 'flush':
         this.#flushTooSlow();
         return;
-      case 'discard':
-        this.#close();
-        return;
       default:
         this.#closeIdle();
     }
@@ -401,9 +398,9 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     this.#continueSent = false;
     this.pipelined = ++this.#begunInPiece > 1 || this.#fromStash;
     this.requests++;
-    const host = this.#host;
-    const exchange = new Exchange(this, head, host.defaultServer(this).settings, host.pipeline, startedAt);
-    exchange.enterServer(host.serverOf(this, head.host, exchange).settings);
+    const { settings } = this.ends.listener.defaultServer;
+    const exchange = new Exchange(this, head, settings, this.#host.pipeline, startedAt);
+    exchange.enterServer(this.#host.serverOf(this, head.host, exchange).settings);
     this.#exchange = exchange;
     return exchange;
   }
@@ -481,6 +478,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   #clientGone(exchange: Exchange, timedOut: boolean): void {
     if (exchange.finished) return;
     exchange.aborted = true;
+    if (!exchange.headSent) exchange.status = timedOut ? 408 : 499;
     this.#body.abandon();
     const { watcher } = exchange;
     if (watcher?.outlivesClient === true && this.#body.complete && !timedOut) {
@@ -489,7 +487,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     }
     this.#exchange = undefined;
     exchange.finished = true;
-    watcher?.clientGone(timedOut);
+    watcher?.clientGone();
     this.#host.exchangeEnded(exchange);
   }
 

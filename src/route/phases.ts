@@ -177,7 +177,7 @@ export class Phases implements Pipeline {
   #sendPageAt(exchange: Exchange, target: string): void {
     const question = target.indexOf('?');
     if (exchange.method !== 'HEAD') exchange.method = 'GET';
-    if (question < 0) this.redirect(exchange, target, exchange.args);
+    if (question < 0) this.redirect(exchange, target, '');
     else this.redirect(exchange, target.slice(0, question), target.slice(question + 1));
   }
 

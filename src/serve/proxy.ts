@@ -72,6 +72,8 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     if (refused !== undefined) return refused;
     exchange.watcher = this;
     exchange.proxied = this.target;
+    // What other groups were asked before, is told apart: `$upstream_addr` has a colon there.
+    if (exchange.upstreams !== undefined) this.#newTrace('');
     exchange.link.sendContinue();
     if (!exchange.head.hasBody || !settings.passRequestBody) this.#tryNext();
     else this.#takeBody();
@@ -102,6 +104,8 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
   bodyEnd(): void {
     const streaming = this.#bodyState === 'streaming';
     this.#bodyState = 'complete';
+    const isSmall = this.#gatheredLength <= this.exchange.location.clientBodyBufferSize;
+    if (!streaming && isSmall) this.exchange.requestBody = this.#gathered;
     if (streaming) this.#connection?.endBody();
     else if (this.#connection === undefined && !this.#over) this.#tryNext();
   }
@@ -360,8 +364,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     return this.settings.ignoreClientAbort && !this.#answering;
   }
 
-  clientGone(timedOut: boolean): void {
-    if (!this.exchange.headSent) this.exchange.status = timedOut ? 408 : 499;
+  clientGone(): void {
     this.#clientLeft();
   }
 
@@ -429,9 +432,12 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     );
   }
 
-  /** As nginx's error log shows it: `http://127.0.0.1:8080/path`. */
+  /** As nginx's error log shows it: `http://127.0.0.1:8080/path?args`, `http://unix:/path/to/socket:/path`. */
   #url(): string {
-    return `${this.settings.scheme}://${this.#trace?.address ?? this.target.host}${requestUri(this.exchange, this.settings, this.target)}`;
+    const address = this.#trace?.address ?? this.target.host;
+    const separator = address.startsWith('unix:') ? ':' : '';
+    const uri = requestUri(this.exchange, this.settings, this.target);
+    return `${this.settings.scheme}://${address}${separator}${uri}`;
   }
 }
 

@@ -50,10 +50,7 @@ refuses('a transfer coding that is not exactly chunked is refused with 501', [
     'gzip',
     'identity',
     'gzip, chunked',
-    'chunked, gzip',
-    'chunked, chunked',
     ',chunked',
-    'chunked,',
     'xchunked',
     'chunked;q=1',
     '"chunked"',
@@ -62,6 +59,12 @@ refuses('a transfer coding that is not exactly chunked is refused with 501', [
     'chunked\t',
     'chunked\xa0',
   ].map((coding): Probe => [JSON.stringify(coding), `${withFields(`Transfer-Encoding: ${coding}`)}0\r\n\r\n`, 501]),
+]);
+
+refuses('whatever follows chunked is refused with 400', [
+  ...['chunked, gzip', 'chunked, chunked', 'chunked,'].map(
+    (coding): Probe => [coding, `${withFields(`Transfer-Encoding: ${coding}`)}0\r\n\r\n`, 400],
+  ),
 ]);
 
 refuses('a length that is not one plain number is refused', [

@@ -61,6 +61,7 @@ async function at(path: string, ...fields: string[]) {
 describe('error_page with a URI', () => {
   test('answers with what is there, and keeps the status of the error', async () => {
     assert.deepEqual(await at('/x'), { status: 404, text: 'not here: /404.html GET []', location: undefined });
+    assert.equal((await at('/x?a=b')).text, 'not here: /404.html GET []');
     assert.deepEqual(await at('/broken'), { status: 503, text: 'broken', location: undefined });
   });
 

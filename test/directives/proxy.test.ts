@@ -19,6 +19,7 @@ before(async () => {
     http: `
       access_log off;
       log_format target "$proxy_host $proxy_port $upstream_addr $upstream_status $upstream_http_x_peer $upstream_cookie_SID [$upstream_response_length] $upstream_connect_time";
+      log_format body "$request_body";
       upstream group { server 127.0.0.1:${port}; }
       map $arg_to $made { default group; address 127.0.0.1:${port}; name nowhere.invalid; }
       map $arg_scheme $scheme_made { default http; }
@@ -40,6 +41,8 @@ before(async () => {
         location /page/ { error_page 404 @page; return 404; }
         location @page { proxy_pass http://group; }
         location /old/ { proxy_http_version 1.0; proxy_pass http://group; }
+        location /body/ { access_log logs/body.log body; proxy_set_header X-Body $request_body; proxy_pass http://group; }
+        location /body/large/ { access_log logs/body.log body; client_body_buffer_size 4; proxy_pass http://group; }
         location /headers/ {
           proxy_set_header Host $http_host;
           proxy_set_header X-Real-IP $remote_addr;
@@ -183,6 +186,17 @@ describe('the fields that the upstream is sent', () => {
     );
     const request = JSON.parse(answerOf(bytes).text) as ToldRequest;
     assert.deepEqual([request.body, fieldSeen(request, 'content-length')], ['abc', '3']);
+  });
+
+  test('a body that was gathered whole is a variable', async () => {
+    const post = async (path: string): Promise<ToldRequest> => {
+      const head = 'HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\n';
+      const bytes = await exchangeBytes(gateway.port(), Buffer.from(`POST ${path} ${head}hello`));
+      return JSON.parse(answerOf(bytes).text) as ToldRequest;
+    };
+    assert.equal(fieldSeen(await post('/body/'), 'x-body'), 'hello');
+    assert.equal(fieldSeen(await post('/body/large/'), 'x-body'), undefined);
+    assert.deepEqual(gateway.lines('logs/body.log'), ['hello', '-']);
   });
 
   test('HTTP/1.0 is spoken where proxy_http_version says so', async () => {

@@ -172,7 +172,11 @@ describe('a session', () => {
   test('is resumed by its ticket', async () => {
     for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
       const { session } = await over('first.test', '/', { maxVersion });
-      assert.match((await over('first.test', '/', { maxVersion, session })).text, /\|r\|https\|/, maxVersion);
+      assert.match(
+        (await over('first.test', '/', { maxVersion, session })).text,
+        /\|first\.test\|r\|https\|/,
+        maxVersion,
+      );
     }
   });
 

@@ -44,6 +44,8 @@ before(async () => {
         location /failing-once { proxy_next_upstream_tries 1; proxy_pass http://failing; }
         location /status { proxy_next_upstream http_503; proxy_pass http://even; }
         location /gone { access_log logs/gone.log addr; proxy_pass http://gone; }
+        location /two-groups { access_log logs/two-groups.log addr; proxy_intercept_errors on; error_page 503 @second; proxy_pass http://even; }
+        location @second { access_log logs/two-groups.log addr; proxy_pass http://kept; }
         location /all-down { proxy_pass http://all-down; }
         location /kept { proxy_pass http://kept; }
         location /kept-not { proxy_pass http://kept-not; }
@@ -128,6 +130,11 @@ describe('the next peer', () => {
     assert.deepEqual([status, headers.get('x-peer')], [502, 'all-down']);
     assert.ok(gateway.lines().some((line) => line.includes('no live upstreams while connecting to upstream')));
   });
+});
+
+test('the peers of two groups are told apart in the log', async () => {
+  await get('/two-groups?status=503');
+  assert.match(gateway.lines('logs/two-groups.log')[0] ?? '', /^127\.0\.0\.1:\d+ : 127\.0\.0\.1:\d+\|503 : 503$/);
 });
 
 describe('a connection to a peer', () => {

@@ -277,7 +277,7 @@ const REFUSED_FIELDS: [string, number, RegExp][] = [
   [`Content-Length: ${'9'.repeat(400)}\r\n`, 400, /invalid "Content-Length" header/],
   ['Transfer-Encoding: gzip\r\n', 501, /unknown "Transfer-Encoding": "gzip"/],
   ['Transfer-Encoding: gzip, chunked\r\n', 501, /unknown "Transfer-Encoding"/],
-  ['Transfer-Encoding: chunked, chunked\r\n', 501, /unknown "Transfer-Encoding"/],
+  ['Transfer-Encoding: chunked, chunked\r\n', 400, /goes on behind "chunked"/],
   ['Transfer-Encoding: ,chunked\r\n', 501, /unknown "Transfer-Encoding"/],
   ['Transfer-Encoding: chunked;a=b\r\n', 501, /unknown "Transfer-Encoding"/],
   ['Transfer-Encoding: identity\r\n', 501, /unknown "Transfer-Encoding"/],
