@@ -92,6 +92,20 @@ test('a length lets HTTP/1.0 keep its connection', async (t) => {
   assert.equal((await client.answer(2)).body.toString(), 'hello');
 });
 
+test('HTTP/0.9 gets the body alone', async (t) => {
+  for (const [answer, ends] of [
+    [LENGTH, false],
+    [CHUNKS, false],
+    [CLOSE, true],
+  ] as const) {
+    const { gateway } = await start(t, answer, ends);
+    const client = await RawClient.to(t, gateway.port());
+    client.send('GET /\r\n');
+    await client.untilEnded();
+    assert.equal(client.text, 'hello');
+  }
+});
+
 test('answers to HEAD, 204 and 304 have no body, whatever they say of its length', async (t) => {
   const cases: [string, string][] = [
     ['HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n'],
