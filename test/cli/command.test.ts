@@ -163,8 +163,11 @@ test('with daemon on the command returns when the gateway listens, and the gatew
   const port = await freePort();
   const conf = `pid logs/nginx.pid; error_log logs/error.log notice; load_module x.so; ${serving(port)}`;
   const gate = new Sockgate(t, { conf, bare: true });
-  assert.deepEqual(await gate.run(), { code: 0, stdout: '', stderr: '' });
-  assert.equal(gate.count(/x\.so/g), 1, 'said by one of the two processes');
+  const { code, stdout, stderr } = await gate.run();
+  assert.deepEqual([code, stdout], [0, '']);
+  assert.match(stderr, /^sockgate: \[notice\] "load_module x\.so" has nothing to load/);
+  assert.equal(stderr.match(/\[notice\]/g)?.length, 1, 'said by one of the two processes');
+  assert.equal(gate.count(/has nothing to load/g), 1);
   assert.equal(await get(port), 'hello');
   assert.ok(gate.pid > 0);
   const { pid } = gate;
