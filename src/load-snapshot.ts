@@ -48,13 +48,13 @@ export interface LoadedSnapshot {
 const registry = new Registry(allModules, { required: ['events'] });
 
 /**
- * Loads a configuration. Mistakes are in `problems`, never thrown. Host names are looked up where nothing else is wrong: a round ends
- * with names that nobody knew yet, the next one has their addresses; so there are at most as many rounds as names.
+ * Loads a configuration. Mistakes are in `problems`, never thrown. A round ends with host names that
+ * nobody knew yet, the next one has their addresses; so there are at most as many rounds as names.
  */
 export async function loadSnapshot(options: LoadOptions): Promise<LoadedSnapshot> {
   for (;;) {
     const loaded = await loadOnce(options);
-    if (loaded.problems.failed || !(await options.files.lookUpAsked())) return loaded;
+    if (!(await options.files.lookUpAsked())) return loaded;
   }
 }
 

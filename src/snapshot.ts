@@ -18,7 +18,7 @@ export interface CoreSettings {
   readonly masterProcess: boolean;
   readonly pidFile: string;
   /** Whose rights the workers have, where we are root; undefined: `nobody`. */
-  readonly user: { readonly name: string; readonly group: string | undefined } | undefined;
+  readonly user: { readonly name: string; readonly group: string | undefined; readonly place?: string } | undefined;
   readonly workerProcesses: number;
   readonly workerConnections: number;
   readonly workerRlimitNofile: number | undefined;

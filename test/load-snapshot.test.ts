@@ -51,6 +51,25 @@ async function snapshotOf(t: TestContext, text: string, wish: LoadWish = {}): Pr
   return snapshot ?? assert.fail(problems.toString());
 }
 
+/** The disk, and a resolver that knows no name. */
+class NoSuchHosts extends DiskFiles {
+  readonly #asked = new Set<string>();
+
+  override lookUp(host: string): readonly string[] | undefined {
+    if (this.#asked.has(host)) return [];
+    this.#asked.add(host);
+    return undefined;
+  }
+
+  override async lookUpAsked(): Promise<boolean> {
+    const first = this.#asked.size > 0 && !this.#told;
+    this.#told = true;
+    return first;
+  }
+
+  #told = false;
+}
+
 describe('mistakes', () => {
   test('are told all at once, whether they were seen when the file was checked or when it was built', async (t) => {
     const text = inHttp(`
@@ -105,12 +124,12 @@ describe('mistakes', () => {
     ]);
   });
 
-  test('are told before any name is looked up', async (t) => {
-    const files = new DiskFiles();
-    const text = inHttp('upstrem a { }\nserver { location / { proxy_pass http://a; } }');
-    const { problems } = await load(t, text, { files });
-    assert.equal(problems.headlines.length, 1);
-    assert.equal(files.bundle().names.size, 0);
+  test('are told together with the hosts that do not exist', async (t) => {
+    const text = inHttp('upstrem a { }\nserver { location / { proxy_pass http://nowhere; } }');
+    const { problems } = await load(t, text, { files: new NoSuchHosts() });
+    assert.equal(problems.headlines.length, 2);
+    assert.match(problems.headlines[0] ?? '', /unknown directive "upstrem"/);
+    assert.match(problems.headlines[1] ?? '', /host not found in upstream "nowhere/);
   });
 });
 
@@ -172,7 +191,8 @@ describe('what stands outside of http', () => {
 
   test('names the user by whose rights it runs', async (t) => {
     const { core } = await snapshotOf(t, 'user www-data staff; events {}');
-    assert.deepEqual(core.user, { name: 'www-data', group: 'staff' });
+    assert.deepEqual([core.user?.name, core.user?.group], ['www-data', 'staff']);
+    assert.match(core.user?.place ?? '', /^ in .*nginx\.conf:1$/);
   });
 
   test('may ask for as many workers as there are cores, but never for none', async (t) => {

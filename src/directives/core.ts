@@ -136,7 +136,10 @@ function setCore(set: Set, { core: settings, workshop }: SnapshotDraft, errorLog
     daemon: set.daemon,
     masterProcess: set.master_process,
     pidFile: workshop.fromPrefix(set.pid),
-    user: set.user === undefined ? undefined : { name: set.user.name, group: set.user.group },
+    user:
+      set.user === undefined
+        ? undefined
+        : { name: set.user.name, group: set.user.group, place: ` in ${set.user.at.source.file}:${set.user.at.line}` },
     workerProcesses: set.worker_processes,
     workerRlimitNofile: set.worker_rlimit_nofile,
     workerShutdownTimeout: set.worker_shutdown_timeout ?? 0,

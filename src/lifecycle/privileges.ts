@@ -6,6 +6,8 @@ import { systemErrorCode, systemErrorText } from '../diagnostics/system-error.ts
 export interface UserSetting {
   readonly name: string;
   readonly group: string | undefined;
+  /** Where the configuration says so, for the message: ` in /etc/nginx.conf:1`. */
+  readonly place?: string;
 }
 
 /** nginx's words: `getpwnam("nobdy") failed`; `seteuid("nobody") failed (1: Operation not permitted)`. */
@@ -45,8 +47,13 @@ export class Privileges {
   check(user: UserSetting = DEFAULT_USER): void {
     if (!this.#isRoot) return;
     this.asOwner(() => {
-      findGroup(user);
-      tryUser(user.name);
+      try {
+        tryUser(user.name);
+        findGroup(user);
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        throw new UserError(`${error.message}${user.place ?? ''}`);
+      }
     });
   }
 
