@@ -10,8 +10,8 @@ import { nginxModule } from './module.ts';
 const tuned = { in: ['events'], effect: 'no effect' } as const;
 const DEFAULT_CONNECTIONS = 512;
 
-/** nginx's ways on the systems that it runs on; on Linux it knows the first alone. */
-const methods = ['epoll', '/dev/poll', 'eventport', 'kqueue', 'poll', 'select'] as const;
+/** nginx's ways on Linux. */
+const methods = ['epoll', 'poll', 'select'] as const;
 
 export const events = nginxModule('events', {
   doc: 'https://nginx.org/en/docs/ngx_core_module.html#events',
@@ -27,7 +27,6 @@ export const events = nginxModule('events', {
       ...tuned,
       args: [saying(oneOf('method', ...methods), (text) => `invalid event type "${text}"`)],
       doc: 'Node waits for events in the one way that it has.',
-      differs: 'Ways of other systems than this one are accepted as well.',
     },
     multi_accept: { ...tuned, args: [flag], doc: 'Node accepts as many connections as there are.' },
     accept_mutex: { ...tuned, args: [flag], doc: 'The kernel spreads connections over the workers.' },
