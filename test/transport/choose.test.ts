@@ -1,5 +1,6 @@
 // The choice of the kind of channel: by self-test, by hand, by socket; in threads too.
 
+import '../support/use-handle-channels.ts';
 import assert from 'node:assert/strict';
 import { duplexPair } from 'node:stream';
 import { test } from 'node:test';
