@@ -21,7 +21,8 @@ export const events = nginxModule('events', {
       in: ['events'],
       args: [saying(integer('number'), (text) => `invalid number "${text}"`)],
       default: `${DEFAULT_CONNECTIONS}`,
-      doc: 'The most connections that a worker may have open at a time, clients and peers together.',
+      doc: 'The most clients that a worker may have at a time, tunnels among them; further ones wait.',
+      differs: 'Connections to peers do not count.',
     },
     use: {
       ...tuned,
