@@ -156,9 +156,14 @@ test('what was unread is given to whom detach hands the socket', async (t) => {
   const [socket] = (await once(server, 'connection')) as [Socket];
   await once(socket, 'readable');
   const raw = open(socket).detach(Buffer.from('first '));
-  assert.equal(String(raw.read()), 'first second');
-  raw.destroy();
-  client.destroy();
+  t.after(() => {
+    raw.destroy();
+    client.destroy();
+  });
+  // Node 26 gives one piece at a time.
+  let text = '';
+  for (let piece = raw.read(); piece !== null; piece = raw.read()) text += String(piece);
+  assert.equal(text, 'first second');
 });
 
 test('a socket taken from inside its connect event loses nothing', async (t) => {
