@@ -1,6 +1,6 @@
 // A new connection to a peer: TCP or a unix socket, and TLS over it, verified before anything is sent.
 
-import { systemErrorCode } from '../config/system-error.ts';
+import { systemErrorCode } from '../diagnostics/system-error.ts';
 import type { Channel } from '../transport/channel.ts';
 import { connectSocket, type Dial, type DialOptions } from '../transport/connect-socket.ts';
 import type { Dialler } from '../transport/dialler.ts';

@@ -1,6 +1,6 @@
 // What can go wrong with a peer, in the words of nginx's error log, and which condition of `proxy_next_upstream` it is.
 
-import { systemErrorCode, systemErrorText } from '../config/system-error.ts';
+import { systemErrorCode, systemErrorText } from '../diagnostics/system-error.ts';
 import { Fault } from '../exchange/fault.ts';
 
 /**
