@@ -1,5 +1,6 @@
 // An engine for tests of the lifecycle: a TCP server that answers lines, and can be told to hang, to fail and to hold on to its snapshot.
 
+import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { Problems } from '../../src/config/errors.ts';
@@ -21,6 +22,8 @@ export interface EchoConfig {
   readonly failsInWorker?: number;
   /** ms that the loader keeps the event loop busy. */
   readonly loadingTime?: number;
+  /** The loader does not go on before this file is there. */
+  readonly loadsAfter?: string;
 }
 
 interface EchoSnapshot extends Snapshot {
@@ -29,6 +32,8 @@ interface EchoSnapshot extends Snapshot {
   readonly logLine: (line: string) => void;
 }
 
+/** Nobody notifies it: to wait on it is to sleep. */
+const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 const COUNTER = { shared: 0, perWorker: 1 };
 
 export const engine: Engine = {
@@ -51,6 +56,7 @@ function readConfig({ files, configFile, worker }: LoadRequest, problems: Proble
   }
   const end = performance.now() + (config.loadingTime ?? 0);
   while (performance.now() < end);
+  while (config.loadsAfter !== undefined && !existsSync(config.loadsAfter)) Atomics.wait(PAUSE, 0, 0, 5);
   if (config.failsInWorker === worker) problems.error(`worker ${worker} is not able`);
   return config;
 }

@@ -1,7 +1,7 @@
 // HUP: a new configuration is taken in place, by workers that keep their connections; a bad one changes nothing.
 
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -160,11 +160,13 @@ test('a worker that is no longer wanted finishes what it has', async (t) => {
 test('HUPs that come during a reload are one more reload together', async (t) => {
   const port = await freePort();
   const sockgate = await startEcho(t, { label: 'one', listen: [port] });
-  sockgate.configure(JSON.stringify({ label: 'two', listen: [port], loadingTime: 300 }));
+  const loadsAfter = join(sockgate.prefix, 'go-on');
+  sockgate.configure(JSON.stringify({ label: 'two', listen: [port], loadsAfter }));
   sockgate.signal('SIGHUP');
   await sockgate.logged(/: reconfiguring/);
   sockgate.configure(JSON.stringify({ label: 'three', listen: [port] }));
   for (let i = 0; i < 5; i++) sockgate.signal('SIGHUP');
+  writeFileSync(loadsAfter, '');
   await until('the last configuration', () => sockgate.count(/exited with code 0/g) >= 2);
   assert.equal(await (await EchoClient.to(t, port)).ask('label'), 'three');
   assert.equal(sockgate.count(/: reconfiguring/g), 2);
