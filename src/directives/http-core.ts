@@ -320,7 +320,6 @@ function timesAndSizes(set: Set): Partial<Mutable<LocationSettings>> {
     keepaliveRequests: set.keepalive_requests,
     keepaliveTime: set.keepalive_time,
     sendTimeout: set.send_timeout,
-    tcpNodelay: set.tcp_nodelay,
     lingeringClose: set.lingering_close,
     lingeringTime: set.lingering_time,
     lingeringTimeout: set.lingering_timeout,

@@ -393,7 +393,6 @@ export interface LocationSettings {
   readonly lingeringTime: number;
   readonly lingeringTimeout: number;
   readonly resetTimedoutConnection: boolean;
-  readonly tcpNodelay: boolean;
   /** Whether `Server:` and the pages of last resort name our version. */
   readonly serverTokens: 'on' | 'off' | 'build';
   readonly logNotFound: boolean;

@@ -32,8 +32,8 @@ let timer: NodeJS.Timeout | undefined;
 let timerTime = Number.POSITIVE_INFINITY;
 
 /**
- * Milliseconds on a clock that only goes forward; they mean nothing but as a difference. A call costs 50 ns. Keeping the time for
- * a whole turn of the event loop was tried, and to notice the next turn cost more than it saved.
+ * Milliseconds on a clock that only goes forward; they mean nothing but as a difference. A call costs
+ * 50 ns, so it is not kept for the turn of the event loop: somebody would have to notice the next turn.
  */
 export function now(): number {
   return performance.now();

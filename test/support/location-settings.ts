@@ -56,7 +56,6 @@ const DEFAULTS: LocationSettings = {
   lingeringTime: 30_000,
   lingeringTimeout: 5000,
   resetTimedoutConnection: false,
-  tcpNodelay: true,
   serverTokens: 'on',
   logNotFound: true,
   recursiveErrorPages: false,
