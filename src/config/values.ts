@@ -275,6 +275,20 @@ export function saying<const Name extends string, T>(
   return { name: kind.name, syntax: kind.syntax, takes: kind.takes, parse };
 }
 
+/** The same kind with a warning: `warning` says what deserves a word of a value, or undefined. */
+export function telling<const Name extends string, T>(
+  kind: Kind<Name, T>,
+  warning: (value: T, directive: string) => string | undefined,
+): Kind<Name, T> {
+  const parse: Kind<Name, T>['parse'] = (args, directive, warn) => {
+    const value = kind.parse(args, directive, warn);
+    const message = warning(value, directive);
+    if (message !== undefined && args[0] !== undefined) warn?.(message, args[0].at);
+    return value;
+  };
+  return { name: kind.name, syntax: kind.syntax, takes: kind.takes, parse };
+}
+
 /** The first kind that takes the argument; where none does, the last one says what is wrong: `either('size', literal('off'), size('size'))`. */
 export function either<const Name extends string, const Kinds extends readonly Kind[]>(
   name: Name,

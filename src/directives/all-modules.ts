@@ -1,5 +1,6 @@
 // Every module, in the order in which nginx runs them. Leaving one out is deleting its line.
 
+import { charset } from './charset.ts';
 import { core } from './core.ts';
 import { events } from './events.ts';
 import { gzip } from './gzip.ts';
@@ -12,7 +13,9 @@ import { log } from './log.ts';
 import { map } from './map.ts';
 import type { Module } from './module.ts';
 import { proxy } from './proxy.ts';
+import { proxyCache } from './proxy-cache.ts';
 import { rewrite } from './return.ts';
+import { ssi } from './ssi.ts';
 import { ssl } from './ssl.ts';
 import { staticFiles } from './static.ts';
 import { tryFiles } from './try-files.ts';
@@ -32,11 +35,14 @@ export const allModules: readonly Module[] = [
   rewrite,
   tryFiles,
   proxy,
+  proxyCache,
   // Content where no other handler answers, in this order.
   indexPage,
   staticFiles,
   headers,
   gzip,
+  charset,
+  ssi,
   log,
   tuning,
 ];

@@ -11,7 +11,6 @@ import {
   integer,
   oneOf,
   path,
-  rest,
   size,
   someOf,
   template,
@@ -35,7 +34,6 @@ import { temporaryFolder } from './temporary-folder.ts';
 
 const SETTINGS = ['http', 'server', 'location'] as const;
 const TABLES = { in: SETTINGS, effect: 'no effect', doc: 'Tables grow as they need.' } as const;
-const NO_CACHE = 'There is no cache: every request is passed on.';
 const FILES = { in: SETTINGS, effect: 'no effect', doc: 'There are no temporary files.' } as const;
 
 const table = directives({
@@ -68,14 +66,6 @@ const table = directives({
     many: true,
     doc: 'What is changed in `Location` and `Refresh` of an answer: a beginning, or what a `~regex` fits, is replaced. By default what `proxy_pass` has put in place of the location is turned back.',
   },
-  proxy_cache_bypass: {
-    in: SETTINGS,
-    args: [rest(template('condition'))],
-    many: true,
-    effect: 'no effect',
-    doc: NO_CACHE,
-  },
-  proxy_no_cache: { in: SETTINGS, args: [rest(template('condition'))], many: true, effect: 'no effect', doc: NO_CACHE },
   proxy_pass_request_headers: {
     in: SETTINGS,
     args: [flag],

@@ -88,7 +88,13 @@ const refusing = (lines: readonly string[]): string[] => lines.filter((line) => 
 const isBeyondNginx = (name: string): boolean => dirname(name) === 'beyond-nginx';
 
 /** nginx finds these at the end of a block, we where they stand. */
-const PLACED_BETTER = new Set(['header-buffers', 'proxy-busy-buffers', 'proxy-large-buffer', 'proxy-one-buffer']);
+const PLACED_BETTER = new Set([
+  'header-buffers',
+  'proxy-busy-buffers',
+  'proxy-large-buffer',
+  'proxy-one-buffer',
+  'cache-unknown-zone',
+]);
 
 /** OpenSSL's own words differ by its version. */
 const IN_OTHER_WORDS = new Set(['ssl-key-mismatch', 'ssl-missing-file']);
