@@ -19,7 +19,7 @@ import {
 } from '../config/values.ts';
 import type { Handler, LocationSettings, ServerSettings } from '../exchange/exchange.ts';
 import { DECLINED } from '../exchange/verdict.ts';
-import type { Level, LocationDraft, Mutable, ServerDraft } from './draft.ts';
+import type { Level, LocationDraft, Mutable, ServerDraft, Workshop } from './draft.ts';
 import { compileErrorPages, errorPageKind } from './error-page.ts';
 import { placeKind, setFilePlaces } from './file-places.ts';
 import { listenKind, readListen } from './listen.ts';
@@ -28,6 +28,7 @@ import { mediaTypes } from './media-types.ts';
 import { nginxModule } from './module.ts';
 import { defineCaptures } from './named-captures.ts';
 import { firstName, serverNameKind } from './server-name.ts';
+import { compileSize, sizeValue } from './size-value.ts';
 
 const EVERYWHERE = ['http', 'server', 'location', 'if'] as const;
 const SETTINGS = ['http', 'server', 'location'] as const;
@@ -194,6 +195,18 @@ const table = directives({
     default: '60s',
     doc: 'How long a client may take nothing of what is sent to it; then it is closed.',
   },
+  limit_rate: {
+    in: EVERYWHERE,
+    args: [sizeValue('rate')],
+    default: '0',
+    doc: 'How many bytes of an answer are sent in a second, for each request by itself; variables are allowed. 0: no limit.',
+  },
+  limit_rate_after: {
+    in: EVERYWHERE,
+    args: [sizeValue('size')],
+    default: '0',
+    doc: 'So many bytes of an answer are sent before `limit_rate` begins to hold; variables are allowed.',
+  },
   tcp_nodelay: {
     in: SETTINGS,
     args: [flag],
@@ -306,11 +319,11 @@ function locationSettings(set: Set, { workshop }: LocationDraft): Partial<Mutabl
     etag: set.etag,
     ifModifiedSince: set.if_modified_since,
     maxRanges: set.max_ranges ?? Number.POSITIVE_INFINITY,
-    ...timesAndSizes(set),
+    ...timesAndSizes(set, workshop),
   };
 }
 
-function timesAndSizes(set: Set): Partial<Mutable<LocationSettings>> {
+function timesAndSizes(set: Set, workshop: Workshop): Partial<Mutable<LocationSettings>> {
   return {
     clientBodyTimeout: set.client_body_timeout,
     clientMaxBodySize: set.client_max_body_size,
@@ -320,6 +333,8 @@ function timesAndSizes(set: Set): Partial<Mutable<LocationSettings>> {
     keepaliveRequests: set.keepalive_requests,
     keepaliveTime: set.keepalive_time,
     sendTimeout: set.send_timeout,
+    limitRate: compileSize(set.limit_rate, workshop),
+    limitRateAfter: compileSize(set.limit_rate_after, workshop),
     lingeringClose: set.lingering_close,
     lingeringTime: set.lingering_time,
     lingeringTimeout: set.lingering_timeout,

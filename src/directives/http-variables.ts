@@ -62,6 +62,7 @@ const ofRequest: Variables = {
 
 const ofAnswer: Variables = {
   status: ({ statusToLog }) => `${statusToLog}`.padStart(3, '0'),
+  limit_rate: ({ limitRate }) => `${Math.max(0, limitRate)}`,
   bytes_sent: ({ bytesSent }) => `${bytesSent}`,
   body_bytes_sent: ({ bodyBytesSent }) => `${bodyBytesSent}`,
   'sent_http_*': (exchange, name) => sentField(exchange, name),
@@ -87,9 +88,8 @@ const ofOurselves: Variables = {
   pid: () => `${process.pid}`,
 };
 
-/** Nobody has anything to say here: there is no `limit_rate`, no PROXY protocol yet; Node does not tell what the kernel knows of a connection. */
+/** Nobody has anything to say here: there is no PROXY protocol yet; Node does not tell what the kernel knows of a connection. */
 const withoutValue: Variables = {
-  limit_rate: () => '0',
   proxy_protocol_addr: () => undefined,
   proxy_protocol_port: () => undefined,
   proxy_protocol_server_addr: () => undefined,

@@ -8,7 +8,9 @@ import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import { reportOwnerFault } from '../transport/owner-fault.ts';
 import { type AnswerFraming, answerHeadText, UnsafeAnswerError } from './answer-head.ts';
+import { type BodyFilter, BodyFilters } from './body-filter.ts';
 import type { ClientLink, ClientWatcher } from './client-link.ts';
+import { Pacer } from './pacer.ts';
 import type { Verdict } from './verdict.ts';
 
 /** What moves an exchange on from outside the path: route/phases.ts fulfils it. */
@@ -111,6 +113,10 @@ export class Exchange {
   contentLength = -1;
   /** Trailer fields for the end of a chunked answer. */
   trailers: Headers | undefined = undefined;
+  /** Gives `trailers` what is known only at the end of the body; that there is one makes the answer chunked. */
+  endTrailers: ((exchange: Exchange) => void) | undefined = undefined;
+  /** Bytes in a second that the answer is sent with (nginx's `$limit_rate`); 0: without a limit; -1: as the location says. */
+  limitRate = -1;
   headSent = false;
   framing: AnswerFraming = 'none';
   /** Bytes of head and framing, and of the body alone: `$bytes_sent`, `$body_bytes_sent`. */
@@ -136,6 +142,12 @@ export class Exchange {
   /** The count of what uses the snapshot that this exchange began under, while it does. */
   use: SnapshotUse | undefined = undefined;
   #gathering = false;
+  /** The header filters have run. */
+  #headPrepared = false;
+  /** What the bytes of the body pass on their way to the client; undefined where there is nothing. */
+  #filters: BodyFilters | undefined = undefined;
+  /** Whoever answers has given all of the body; the filters have not. */
+  #bodyGiven = false;
   /** The head could not be sent as it was meant: what follows of that answer is not sent either. */
   #muted = false;
   /** What modules remember for the length of the exchange, by a key of their own. */
@@ -210,17 +222,78 @@ export class Exchange {
   }
 
   /**
-   * Sends the head of the answer: `status`, `answer`, `contentLength` are final. The location's header filters run first,
-   * then the framing is chosen, and what every answer has is added (`Server`, `Date`, `Connection`).
+   * Lets the location's header filters run: `status`, `answer`, `contentLength` are final. `sendHead` does it where nobody has; it is for
+   * who must know of what the filters said before.
+   */
+  prepareHead(): void {
+    if (this.#headPrepared) return;
+    this.#headPrepared = true;
+    if (this.errorStatus !== 0) this.status = this.errorStatus;
+    for (const filter of this.location.headerFilters) filter(this);
+  }
+
+  /**
+   * Sends the head of the answer. The location's header filters run first, then the framing is chosen, and what every answer has is
+   * added (`Server`, `Date`, `Connection`).
    */
   sendHead(): void {
-    for (const filter of this.location.headerFilters) filter(this);
-    if (this.errorStatus !== 0) this.status = this.errorStatus;
+    this.prepareHead();
+    if (this.limitRate !== 0) this.#pace();
     this.framing = this.#chooseFraming();
     this.link.settleKeepAlive();
     this.headSent = true;
     if (this.head.version === 9) return;
     this.#sendText(this.#headText());
+  }
+
+  /** What was prepared of an answer is not sent after all: another one takes its place. */
+  forgetAnswer(): void {
+    this.#headPrepared = false;
+    this.answer.clear();
+    this.trailers = undefined;
+    this.endTrailers = undefined;
+    this.contentLength = -1;
+    this.#dropFilters();
+  }
+
+  /** For header filters: the body passes this filter, too, behind those that it passes already. */
+  addBodyFilter(filter: BodyFilter): void {
+    this.#filters ??= new BodyFilters(
+      { drain: () => this.watcher?.clientDrain() },
+      { write: (bytes, start, end) => this.#frame(bytes, start, end), flush() {}, end: () => this.#complete() },
+    );
+    this.#filters.add(filter);
+  }
+
+  #pace(): void {
+    const { limitRate, limitRateAfter } = this.location;
+    if (this.limitRate < 0 && limitRate !== undefined) this.limitRate = limitRate(this);
+    if (this.limitRate > 0 && !this.bodiless) {
+      this.addBodyFilter(new Pacer(this, this.limitRate, limitRateAfter?.(this) ?? 0));
+    }
+  }
+
+  /** The client has room again: the filters have, and behind them whoever answers. */
+  clientDrained(): void {
+    if (this.#filters !== undefined) this.#filters.drain();
+    else this.watcher?.clientDrain();
+  }
+
+  /** Nothing can be answered any more. */
+  clientLeft(): void {
+    this.#dropFilters();
+    this.watcher?.clientGone();
+  }
+
+  #dropFilters(): void {
+    this.#filters?.close();
+    this.#filters = undefined;
+  }
+
+  /** What was sent of the answer and has not left for the client: it waits for the kernel, or in a filter. In bytes. */
+  get pendingBytes(): number {
+    const { pendingBytes } = this.link.channel;
+    return this.#filters === undefined ? pendingBytes : pendingBytes + this.#filters.pendingBytes;
   }
 
   /** Text that is not of the body itself. */
@@ -249,7 +322,9 @@ export class Exchange {
   release(): void {
     if (!this.#gathering) return;
     this.#gathering = false;
-    if (!this.#hasLeft(this.link.channel.uncork()) && !this.finished) this.watcher?.clientBlocked();
+    const left = this.#hasLeft(this.link.channel.uncork());
+    // With filters, they have said it themselves.
+    if (!left && !this.finished && this.#filters === undefined) this.watcher?.clientBlocked();
   }
 
   /** Sends a head of 1xx before the answer's own, such as 103 Early Hints. */
@@ -259,9 +334,17 @@ export class Exchange {
 
   /** Sends bytes of the body. @returns false: wait for `watcher.clientDrain` before reading on. */
   send(bytes: Uint8Array, start: number, end: number): boolean {
-    const length = end - start;
-    if (length === 0 || this.bodiless || this.#muted) return true;
-    this.bodyBytesSent += length;
+    if (end === start || this.bodiless || this.#muted) return true;
+    return this.#filters === undefined ? this.#frame(bytes, start, end) : this.#filters.write(bytes, start, end);
+  }
+
+  /** The source has nothing more for now: what filters hold back shall leave. */
+  flush(): void {
+    this.#filters?.flush();
+  }
+
+  #frame(bytes: Uint8Array, start: number, end: number): boolean {
+    this.bodyBytesSent += end - start;
     return this.#hasLeft(
       this.framing === 'chunked' ? this.#sendChunk(bytes, start, end) : this.#sendPlain(bytes, start, end),
     );
@@ -288,21 +371,37 @@ export class Exchange {
     return this.send(Buffer.from(text, 'latin1'), 0, text.length);
   }
 
-  /** The body is complete: ends it, logs, and lets the connection go on. */
+  /** The body is complete: ends it, logs, and lets the connection go on; where there are filters, as soon as they are done with it. */
   finish(): void {
+    if (this.finished || this.#bodyGiven) return;
+    if (this.#filters === undefined) this.#complete();
+    else {
+      this.#bodyGiven = true;
+      this.watcher = undefined;
+      this.release();
+      this.#filters.end();
+    }
+  }
+
+  #complete(): void {
     if (this.finished) return;
     this.finished = true;
-    if (this.framing === 'chunked' && !this.bodiless && !this.aborted) {
-      this.#sendText(this.trailers === undefined ? LAST_CHUNK : lastChunk(this.trailers));
-    }
+    this.#dropFilters();
+    if (this.framing === 'chunked' && !this.bodiless && !this.aborted) this.#sendText(this.#lastChunk());
     this.release();
     this.link.exchangeDone();
+  }
+
+  #lastChunk(): string {
+    this.endTrailers?.(this);
+    return this.trailers === undefined ? LAST_CHUNK : lastChunk(this.trailers);
   }
 
   /** The body cannot be completed: the client must see that it was cut. */
   cutShort(): void {
     if (this.finished) return;
     this.finished = true;
+    this.#dropFilters();
     this.release();
     this.link.keepAlive = false;
     this.link.abort();
@@ -322,8 +421,7 @@ export class Exchange {
   /** An empty 500 instead of a head that could be read as more than one. */
   #becomeInternalError(): void {
     this.#muted = true;
-    this.answer.clear();
-    this.trailers = undefined;
+    this.forgetAnswer();
     this.status = 500;
     this.reason = '';
     this.contentLength = 0;
@@ -332,6 +430,7 @@ export class Exchange {
 
   #chooseFraming(): AnswerFraming {
     if (this.bodiless) return 'none';
+    if (this.endTrailers !== undefined && this.head.version === 11) this.contentLength = -1;
     if (this.contentLength >= 0) return 'length';
     if (this.head.version === 11) return 'chunked';
     this.link.keepAlive = false;
@@ -383,6 +482,9 @@ export interface LocationSettings {
   readonly clientBodyTimeout: number;
   readonly clientBodyBufferSize: number;
   readonly sendTimeout: number;
+  /** Bytes in a second, and how many go before without a limit; a rate of 0, and undefined: there is no limit. */
+  readonly limitRate: ((exchange: Exchange) => number) | undefined;
+  readonly limitRateAfter: ((exchange: Exchange) => number) | undefined;
   readonly keepaliveTimeout: number;
   /** The `Keep-Alive: timeout=` that is told to the client, in seconds; 0: not told. */
   readonly keepaliveHeader: number;

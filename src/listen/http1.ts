@@ -166,7 +166,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     switch (this.#state) {
       case 'exchange':
         this.#awaitBody();
-        this.#exchange?.watcher?.clientDrain();
+        this.#exchange?.clientDrained();
         return;
       case 'flush':
         this.#goOn();
@@ -487,7 +487,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     }
     this.#exchange = undefined;
     exchange.finished = true;
-    watcher?.clientGone();
+    exchange.clientLeft();
     this.#host.exchangeEnded(exchange);
   }
 

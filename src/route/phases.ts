@@ -167,8 +167,7 @@ export class Phases implements Pipeline {
   #sendErrorPage(exchange: Exchange, page: ErrorPage): void {
     if (page.overwrite !== undefined) exchange.errorStatus = page.overwrite;
     const target = page.target(exchange);
-    exchange.answer.clear();
-    exchange.contentLength = -1;
+    exchange.forgetAnswer();
     if (target.startsWith('@')) this.redirectToNamed(exchange, target);
     else if (target.startsWith('/')) this.#sendPageAt(exchange, target);
     else this.#sendElsewhere(exchange, page, target);

@@ -88,7 +88,7 @@ export class FileTransfer implements ClientWatcher {
     if (error !== null) refuseFile(this.#exchange, 'read()', this.#path, error);
     else this.#exchange.log('alert', `file "${this.#path}" was truncated at ${this.#position} while it was being sent`);
     this.#file.close();
-    if (!this.#exchange.headSent) this.#exchange.answer.clear();
+    if (!this.#exchange.headSent) this.#exchange.forgetAnswer();
     this.#exchange.fail(500);
   }
 
@@ -99,7 +99,7 @@ export class FileTransfer implements ClientWatcher {
     const last = this.#position === this.#part.end;
     if (first || last) exchange.gather();
     if (first) this.#sendHead();
-    if (!exchange.send(bytes, 0, bytes.length) && !first && !last) this.clientBlocked();
+    if (!exchange.send(bytes, 0, bytes.length)) this.clientBlocked();
     if (last) this.#beginPart(this.#index + 1);
     exchange.release();
   }

@@ -295,8 +295,9 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
   upstreamBody(bytes: Buffer, start: number, end: number): void {
     const { exchange } = this;
     (this.#trace as UpstreamTrace).responseLength += end - start;
-    if (exchange.send(bytes, start, end)) return;
-    this.clientBlocked();
+    const left = exchange.send(bytes, start, end);
+    if (!this.settings.buffering) exchange.flush();
+    if (!left) this.clientBlocked();
   }
 
   upstreamEnd(trailers: Headers | undefined): void {
@@ -345,7 +346,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
 
   clientBlocked(): void {
     const held = this.settings.buffering ? this.settings.buffersSize : 0;
-    if (this.exchange.link.channel.pendingBytes > held) this.#connection?.pause();
+    if (this.exchange.pendingBytes > held) this.#connection?.pause();
   }
 
   clientDrain(): void {

@@ -48,6 +48,8 @@ const DEFAULTS: LocationSettings = {
   clientBodyTimeout: 60_000,
   clientBodyBufferSize: 16 * 1024,
   sendTimeout: 60_000,
+  limitRate: undefined,
+  limitRateAfter: undefined,
   keepaliveTimeout: 75_000,
   keepaliveHeader: 0,
   keepaliveRequests: 1000,
