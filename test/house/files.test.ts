@@ -10,6 +10,8 @@ const LINES_MOST = 450;
 const LONGER_MOST = 600;
 const LONGER: Readonly<Record<string, string>> = {
   'config/pattern.ts': 'one translator, from PCRE to what V8 takes; a case for each of its constructs',
+  'exchange/exchange.ts':
+    'an exchange and the settings that it meets: each is made of the other, and there are no circles',
   'listen/http1.ts': 'one state machine: a client’s connection, whose states share their private fields',
   'transport/handle-channel.ts': 'one state machine: a handle, whose states share their private fields',
 };
