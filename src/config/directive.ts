@@ -44,10 +44,11 @@ export interface DirectiveSpec {
   /** May stand several times on one level; the value is then a list, in order; where none stands, empty or the default alone. */
   readonly many?: true;
   /**
-   * false: a deeper level does not take it from the one above. Default: it does, but for a block of directives (`location`
-   * in `server`), which never does; a `raw` block (`types`) does.
+   * false: a deeper level does not take it from the one above. 'overlay': only an `if` or a `limit_except` does, which stands
+   * for the location that it is in. Default: it does, but for a block of directives (`location` in `server`), which never does; a
+   * `raw` block (`types`) does.
    */
-  readonly inherit?: false;
+  readonly inherit?: false | 'overlay';
   /** The directive opens a block: the context of what stands in it, or `raw` for lines that are no directives (map, types, geo). */
   readonly block?: Context | 'raw';
   /** One or more sentences for docs/directives.md: what it does here, with units. */

@@ -18,13 +18,19 @@ const places = new WeakMap<object, Record<string, readonly Directive[]>>();
 /**
  * What a block has set, of the directives of one table: own values, else those of the level above, else the defaults. Read it
  * by name only: what is inherited stands in the prototype. The configuration must have been checked.
+ * @param isOverlay the block is an `if` or a `limit_except`: it takes from the location around it what no other location would
  */
-export function levelSet<D extends DirectiveTable>(table: D, block: Block, above?: SetOf<D>): SetOf<D> {
-  const { defaults, notInherited } = tableFacts(table);
+export function levelSet<D extends DirectiveTable>(
+  table: D,
+  block: Block,
+  above?: SetOf<D>,
+  isOverlay = false,
+): SetOf<D> {
+  const { defaults, notInherited, neverInherited } = tableFacts(table);
   const parent: object = above ?? defaults;
   const values: Record<string, unknown> = Object.create(parent);
   const own: Record<string, readonly Directive[]> = Object.create(places.get(parent) ?? null);
-  if (above !== undefined) forget(notInherited, defaults, values, own);
+  if (above !== undefined) forget(isOverlay ? neverInherited : notInherited, defaults, values, own);
   for (const [name, given] of grouped(block)) {
     const spec = table[name];
     const mine = spec === undefined ? NONE : given.filter((directive) => directive.declaredBy === spec);
@@ -71,6 +77,8 @@ function put(values: object, name: string, value: unknown): void {
 interface TableFacts {
   readonly defaults: Readonly<Record<string, unknown>>;
   readonly notInherited: readonly string[];
+  /** Not even by an overlay. */
+  readonly neverInherited: readonly string[];
 }
 
 const facts = new WeakMap<DirectiveTable, TableFacts>();
@@ -81,7 +89,8 @@ function tableFacts(table: DirectiveTable): TableFacts {
   const defaults: Record<string, unknown> = Object.create(null);
   for (const [name, spec] of Object.entries(table)) defaults[name] = unset(spec, name);
   const notInherited = Object.keys(table).filter((name) => !isInherited(table[name] as DirectiveSpec));
-  const found = { defaults: Object.freeze(defaults), notInherited };
+  const neverInherited = notInherited.filter((name) => table[name]?.inherit !== 'overlay');
+  const found = { defaults: Object.freeze(defaults), notInherited, neverInherited };
   facts.set(table, found);
   return found;
 }
@@ -94,7 +103,7 @@ function unset(spec: DirectiveSpec, name: string): unknown {
 
 /** A `location` of a server is no `location` of its locations; the lines of `types` hold below as well. */
 function isInherited(spec: DirectiveSpec): boolean {
-  return spec.inherit !== false && (spec.block === undefined || spec.block === 'raw');
+  return spec.inherit === undefined && (spec.block === undefined || spec.block === 'raw');
 }
 
 const groups = new WeakMap<Block, ReadonlyMap<string, Directive[]>>();

@@ -96,7 +96,7 @@ class Builder {
     const draft = serverDraft(this.#draft.http, at);
     this.#draft.http.servers.push(draft);
     this.#eachModule((module, index) => module.server?.(levels.set(index), draft, levels.level(index)));
-    this.#eachModule((module, index) => module.location?.(levels.set(index), draft.outside, levels.level(index)));
+    this.#location(levels, draft.outside);
     this.#buildLocations(levels, block, draft.outside);
   }
 
@@ -108,9 +108,21 @@ class Builder {
       const draft = locationDraft(parent.server, parent, pattern, at);
       this.#workshop.problems.attempt(() => checkNesting(draft));
       parent.children.push(draft);
-      this.#eachModule((module, index) => module.location?.(levels.set(index), draft, levels.level(index)));
-      this.#buildLocations(levels, block, draft);
+      this.#buildLocation(levels, block, draft);
     }
+  }
+
+  /** The overlays are there, if empty, when its modules look for them. */
+  #buildLocation(levels: Levels, block: Block, draft: LocationDraft): void {
+    for (const one of [...named(block, 'if'), ...named(block, 'limit_except')])
+      if (one.block !== undefined) draft.overlays.set(one.block, overlayDraft(draft, one));
+    this.#location(levels, draft);
+    for (const [inside, overlay] of draft.overlays) this.#location(levels.overlay(inside), overlay);
+    this.#buildLocations(levels, block, draft);
+  }
+
+  #location(levels: Levels, draft: LocationDraft): void {
+    this.#eachModule((module, index) => module.location?.(levels.set(index), draft, levels.level(index)));
   }
 }
 
@@ -145,6 +157,7 @@ function serverDraft(http: HttpDraft, at: Directive['at']): ServerDraft {
     workshop: http.workshop,
     at,
     settings: {} as Mutable<ServerSettings>,
+    postRead: [],
     rewrite: [],
     listens: [],
     names: [],
@@ -155,11 +168,17 @@ function serverDraft(http: HttpDraft, at: Directive['at']): ServerDraft {
   return Object.assign(server, { outside });
 }
 
+function overlayDraft(location: LocationDraft, { name, at }: Directive): LocationDraft {
+  const overlay = name === 'if' ? 'if' : 'limit_except';
+  return locationDraft(location.server, location, location.pattern, at, overlay);
+}
+
 function locationDraft(
   server: ServerDraft,
   parent: LocationDraft | undefined,
   pattern: LocationPattern | undefined,
   at: Directive['at'],
+  overlay?: LocationDraft['overlay'],
 ): LocationDraft {
   const { written: name = '', kind = 'server' } = pattern ?? {};
   return {
@@ -168,6 +187,7 @@ function locationDraft(
     parent,
     at,
     pattern,
+    overlay,
     aliasLength: 0,
     settings: { name, kind, autoRedirect: false } as LocationDraft['settings'],
     rewrite: [],
@@ -179,5 +199,6 @@ function locationDraft(
     headerFilters: [],
     log: [],
     children: [],
+    overlays: new Map(),
   };
 }

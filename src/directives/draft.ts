@@ -108,6 +108,8 @@ export interface ServerDraft {
   readonly workshop: Workshop;
   readonly at: Position;
   readonly settings: Mutable<ServerSettings>;
+  /** Run before anything else, once for a request. */
+  readonly postRead: Handler[];
   readonly rewrite: Handler[];
   readonly listens: DraftListen[];
   names: readonly ServerName[];
@@ -122,8 +124,13 @@ export interface LocationDraft {
   /** The location around this one; the server's own for one that is not nested; undefined for the server's own. */
   readonly parent: LocationDraft | undefined;
   readonly at: Position;
-  /** undefined for the server's own. */
+  /** undefined for the server's own; an overlay has that of its location. */
   readonly pattern: LocationPattern | undefined;
+  /**
+   * Not a location but an `if` or a `limit_except` in one: what it sets takes the place of the settings of `parent` while the exchange
+   * stays there. Its rewrite phase is over when it begins to hold.
+   */
+  readonly overlay: 'if' | 'limit_except' | undefined;
   /** So much of a URI an `alias` stands for; 0: there is none; undefined: its whole path is made of captures. */
   aliasLength: number | undefined;
   /** Becomes the location's settings: the same object, frozen at the end. */
@@ -139,4 +146,6 @@ export interface LocationDraft {
   readonly headerFilters: ((exchange: Exchange) => void)[];
   readonly log: ((exchange: Exchange) => void)[];
   readonly children: LocationDraft[];
+  /** The overlays of this location, by their blocks; empty for the server's own. Built after it. */
+  readonly overlays: Map<Block, LocationDraft>;
 }

@@ -12,6 +12,7 @@ export function finishServer(server: ServerDraft): ServerSettings {
     Object.assign(server.settings, {
       locations: compileLocations(nodes),
       outside: finishSettings(server.outside),
+      postRead: Object.freeze(server.postRead),
       rewrite: Object.freeze(server.rewrite),
     }),
   );
@@ -50,8 +51,15 @@ function matchOf({ kind, text, stopsRegex, regexp }: LocationPattern): LocationN
   return kind === 'prefix' ? { kind, text, stopsRegex } : { kind, text };
 }
 
+/** An overlay without a handler of its own keeps that of its location, as nginx does. */
+function contentHandlerOf({ contentHandler, overlay, parent }: LocationDraft): Handler | undefined {
+  return contentHandler ?? (overlay === undefined ? undefined : parent?.contentHandler);
+}
+
 function finishSettings(draft: LocationDraft): LocationSettings {
-  const { settings, contentHandler } = draft;
+  for (const overlay of draft.overlays.values()) finishSettings(overlay);
+  const { settings } = draft;
+  const contentHandler = contentHandlerOf(draft);
   const content: readonly Handler[] = contentHandler === undefined ? draft.content : [contentHandler];
   return Object.freeze(
     Object.assign(settings, {

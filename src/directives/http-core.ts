@@ -22,6 +22,7 @@ import { DECLINED } from '../exchange/verdict.ts';
 import type { Level, LocationDraft, Mutable, ServerDraft, Workshop } from './draft.ts';
 import { compileErrorPages, errorPageKind } from './error-page.ts';
 import { placeKind, setFilePlaces } from './file-places.ts';
+import { limitExcept, methodKind } from './limit-except.ts';
 import { listenKind, readListen } from './listen.ts';
 import { locationPatternKind } from './location-pattern.ts';
 import { mediaTypes } from './media-types.ts';
@@ -76,6 +77,24 @@ const table = directives({
     args: [placeKind],
     doc: 'What replaces the matched part of the URI in the path of a file; in a location with an expression the whole path, made of its captures.',
     differs: 'A path with `..` that comes of a URI, such as `/i../x`, is refused with 403.',
+  },
+  limit_except: {
+    in: ['location'],
+    args: [rest(methodKind)],
+    block: 'limit_except',
+    doc: 'What holds for all methods but these; GET allows HEAD as well.',
+  },
+  satisfy: {
+    in: SETTINGS,
+    args: [oneOf('how', 'all', 'any')],
+    default: 'all',
+    doc: 'Whether all of allow and deny, auth_basic and auth_request must let a client in, or one of them is enough.',
+  },
+  auth_delay: {
+    in: SETTINGS,
+    args: [time('time')],
+    default: '0s',
+    doc: 'How long a 401 is held back, so that passwords cannot be tried quickly.',
   },
   internal: { in: ['location'], args: [], doc: 'Only internal redirects come here; a client gets 404.' },
   types: {
@@ -304,9 +323,12 @@ function checkHeaderBuffers(set: Set, { workshop }: ServerDraft, level: Level): 
   workshop.error(`the "large_client_header_buffers" size ${limit}`, level.at('large_client_header_buffers'));
 }
 
-function locationSettings(set: Set, { workshop }: LocationDraft): Partial<Mutable<LocationSettings>> {
+function locationSettings(set: Set, { workshop, overlays }: LocationDraft): Partial<Mutable<LocationSettings>> {
   return {
     internal: set.internal ?? false,
+    limitExcept: limitExcept(set, overlays),
+    satisfyAny: set.satisfy === 'any',
+    authDelay: set.auth_delay,
     types: mediaTypes(set.types, workshop),
     defaultType: byteString(set.default_type),
     errorPages: compileErrorPages(set.error_page, workshop),

@@ -12,27 +12,35 @@ export class Levels {
   readonly #modules: readonly Module[];
   readonly #block: Block;
   readonly #above: Levels | undefined;
+  readonly #isOverlay: boolean;
   readonly #sets: (AnySet | undefined)[] = [];
 
-  private constructor(modules: readonly Module[], block: Block, above: Levels | undefined) {
+  private constructor(modules: readonly Module[], block: Block, above: Levels | undefined, isOverlay: boolean) {
     this.#modules = modules;
     this.#block = block;
     this.#above = above;
+    this.#isOverlay = isOverlay;
   }
 
   static top(modules: readonly Module[], block: Block): Levels {
-    return new Levels(modules, block, undefined);
+    return new Levels(modules, block, undefined, false);
   }
 
   below(block: Block): Levels {
-    return new Levels(this.#modules, block, this);
+    return new Levels(this.#modules, block, this, false);
+  }
+
+  /** An `if` or a `limit_except` in the location that this is the level of. */
+  overlay(block: Block): Levels {
+    return new Levels(this.#modules, block, this, true);
   }
 
   /** What the block has set of one module's directives. */
   set(index: number): AnySet {
     const known = this.#sets[index];
     if (known !== undefined) return known;
-    const made = levelSet((this.#modules[index] as Module).directives, this.#block, this.#above?.set(index));
+    const { directives } = this.#modules[index] as Module;
+    const made = levelSet(directives, this.#block, this.#above?.set(index), this.#isOverlay);
     this.#sets[index] = made;
     return made;
   }

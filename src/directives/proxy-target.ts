@@ -75,8 +75,8 @@ const NO_URI_HERE =
   '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, or inside "limit_except" block';
 
 /** nginx refuses a URI where it would not know what to replace by it. */
-function checkUriPart({ uri }: Address, at: Position, { pattern }: LocationDraft): void {
-  if (uri === '' || (pattern?.kind !== 'regex' && pattern?.kind !== 'named')) return;
+function checkUriPart({ uri }: Address, at: Position, { pattern, overlay }: LocationDraft): void {
+  if (uri === '' || (overlay === undefined && pattern?.kind !== 'regex' && pattern?.kind !== 'named')) return;
   throw new ConfigError(NO_URI_HERE, at);
 }
 

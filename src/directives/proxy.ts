@@ -40,7 +40,7 @@ const table = directives({
   proxy_pass: {
     in: ['location', 'if', 'limit_except'],
     args: [template('url')],
-    inherit: false,
+    inherit: 'overlay',
     doc: "Passes requests to a server or an `upstream`: `http://NAME`, `https://NAME`, `http://unix:/path:`. With a URI behind it, that replaces the part of the request's URI that the location matched.",
     differs:
       'With variables, the result must be an `upstream`, an address, or a name that another `proxy_pass` names without variables: there is no resolver yet.',
@@ -290,7 +290,10 @@ function checkLevel(set: Set, workshop: Workshop, level: Level): void {
 /** undefined where there is no upstream: that has been told. */
 function proxyHandler(set: Set, url: Template, draft: LocationDraft, level: Level): Handler | undefined {
   const scheme = schemeOf(url);
-  const target = url.constant === undefined ? madeUpTarget(url, draft) : fixedTarget(url.constant, url.at, draft);
+  const target =
+    url.constant === undefined
+      ? madeUpTarget(url, draft)
+      : fixedTarget(url.constant, url.at, level.has('proxy_pass') ? draft : (draft.parent ?? draft));
   if (target === undefined) return undefined;
   const settingsOf = (one: Scheme): ProxySettings => proxySettings(set, one, target, draft, level);
   if (scheme === undefined) return schemeChooser(url, settingsOf('http'), settingsOf('https'), draft);

@@ -12,7 +12,6 @@ import { template } from '../config/values.ts';
 import { systemErrorCode, systemErrorText } from '../diagnostics/system-error.ts';
 import type { Exchange, Text } from '../exchange/exchange.ts';
 import { DECLINED, PENDING, type Verdict } from '../exchange/verdict.ts';
-import type { Phases } from '../route/phases.ts';
 import { answerSafely } from '../serve/answer.ts';
 import { pathBytes } from '../serve/file-path.ts';
 import type { LocationDraft } from './draft.ts';
@@ -170,7 +169,7 @@ class FileTries {
     if (typeof otherwise === 'number') return otherwise;
     const target = otherwise(exchange);
     const question = target.indexOf('?');
-    if (target.startsWith('@')) (exchange.pipeline as Phases).redirectToNamed(exchange, target);
+    if (target.startsWith('@')) exchange.pipeline.redirectToNamed(exchange, target);
     else if (question < 0) exchange.pipeline.redirect(exchange, target, '');
     else exchange.pipeline.redirect(exchange, target.slice(0, question), target.slice(question + 1));
     return PENDING;

@@ -25,6 +25,8 @@ export interface Pipeline {
   ended(exchange: Exchange, tunnel: TunnelTrace): void;
   /** Starts over with another URI (`index`, `error_page`, `X-Accel-Redirect`); nothing may have been sent yet. */
   redirect(exchange: Exchange, uri: string, args: string): void;
+  /** Goes on in a named location (`@name`), with the URI as it is; 500 where there is none of that name. */
+  redirectToNamed(exchange: Exchange, name: string): void;
 }
 
 /** One pass at an upstream, for `$upstream_addr`, `$upstream_status` and their like. */
@@ -92,6 +94,10 @@ export class Exchange {
   /** The URI is still, byte for byte, what the client sent: `proxy_pass` without a URI passes that on. */
   uriIsOriginal = true;
   isInternal = false;
+  /** A `rewrite` has changed the URI: a location is looked for again once the rewrite phase is over. */
+  uriChanged = false;
+  /** A `rewrite … break` has changed the URI, so that the location's name is no part of it: `proxy_pass` passes it on whole. */
+  uriLeftLocation = false;
   /** Internal redirects so far; nginx allows 10. */
   redirects = 0;
   /** Where the phases stand: an index into the list of phases, and into the handlers of that phase. */
@@ -101,6 +107,8 @@ export class Exchange {
   captures: readonly (string | undefined)[] | undefined = undefined;
   namedCaptures: Readonly<Record<string, string>> | undefined = undefined;
 
+  /** The refusal of the access phase that stands unless another handler allows (`satisfy any`); 0: none. */
+  accessStatus = 0;
   /** The answer's status; 0 as long as there is none. */
   status = 0;
   /** The error that is being answered: it becomes the answer's status, whatever its page's own was. 0: none, or `error_page … =`. */
@@ -458,12 +466,18 @@ export interface LocationSettings {
   readonly name: string;
   readonly kind: 'prefix' | 'exact' | 'regex' | 'named' | 'server';
   readonly internal: boolean;
+  /** What holds instead for methods that `limit_except` does not name. */
+  readonly limitExcept: LimitExcept | undefined;
   /** For proxy_pass and the like under `/name/`: a request of `/name` is redirected to `/name/`. */
   readonly autoRedirect: boolean;
 
   readonly rewrite: readonly Handler[];
   readonly preaccess: readonly Handler[];
   readonly access: readonly Handler[];
+  /** `satisfy any`: one handler of the access phase that allows is enough. */
+  readonly satisfyAny: boolean;
+  /** A 401 of the access phase is held back so long. */
+  readonly authDelay: number;
   readonly precontent: readonly Handler[];
   /** Tried in order; the first that does not decline answers. */
   readonly content: readonly Handler[];
@@ -507,6 +521,12 @@ export interface LocationSettings {
   readonly ifModifiedSince: 'off' | 'exact' | 'before';
 }
 
+/** `limit_except`: which methods are not concerned, and the settings for all others. */
+export interface LimitExcept {
+  readonly methods: ReadonlySet<string>;
+  readonly otherwise: LocationSettings;
+}
+
 /** What finds the location of a URI. See route/locations.ts. */
 export interface LocationFinder {
   find(exchange: Exchange, uri: string): LocationSettings | undefined;
@@ -519,7 +539,9 @@ export interface ServerSettings {
   readonly locations: LocationFinder;
   /** What is in force outside of all locations. */
   readonly outside: LocationSettings;
-  /** The server's own rewrite phase (`return`, later `rewrite`, `if`, `set`), before a location is looked for. */
+  /** What is done before anything else, once for a request: an internal redirect does not come here again. */
+  readonly postRead: readonly Handler[];
+  /** The server's own rewrite phase (`return`, `rewrite`, `if`, `set`), before a location is looked for. */
   readonly rewrite: readonly Handler[];
   readonly clientHeaderTimeout: number;
   readonly clientHeaderBufferSize: number;

@@ -4,6 +4,7 @@ export type {
   ErrorPage,
   Handler,
   HeaderFilter,
+  LimitExcept,
   LocationFinder,
   LocationSettings,
   ServerSettings,

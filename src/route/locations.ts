@@ -204,5 +204,5 @@ function redirecting(settings: LocationSettings, text: string): LocationSettings
   const path = escapeUri(text);
   const redirect = (exchange: Exchange) =>
     redirectTo(exchange, 301, exchange.args === '' ? path : `${path}?${exchange.args}`);
-  return Object.freeze({ ...settings, rewrite: [redirect] });
+  return Object.freeze({ ...settings, limitExcept: undefined, rewrite: [redirect] });
 }

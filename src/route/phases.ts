@@ -1,17 +1,20 @@
-// nginx's phases in nginx's order: rewrite, find the location, rewrite, preaccess, access, precontent, content.
+// nginx's phases in nginx's order: post-read, rewrite, find the location, rewrite, preaccess, access, precontent, content.
 // https://nginx.org/en/docs/dev/development_guide.html#http_phases
 
 import type { Exchange, Pipeline, TunnelTrace } from '../exchange/exchange.ts';
 import type { ErrorPage, Handler, LocationSettings } from '../exchange/settings.ts';
-import { DECLINED, DONE, PENDING, type Verdict } from '../exchange/verdict.ts';
+import { ALLOWED, DECLINED, DONE, PENDING, type Verdict } from '../exchange/verdict.ts';
+import { Headers } from '../http1/headers.ts';
+import { refuseLater } from './auth-delay.ts';
 
-const SERVER_REWRITE = 0;
-const FIND_LOCATION = 1;
-const REWRITE = 2;
-const PREACCESS = 3;
-const ACCESS = 4;
-const PRECONTENT = 5;
-const CONTENT = 6;
+const POST_READ = 0;
+const SERVER_REWRITE = 1;
+const FIND_LOCATION = 2;
+const REWRITE = 3;
+const PREACCESS = 4;
+const ACCESS = 5;
+const PRECONTENT = 6;
+const CONTENT = 7;
 
 /** nginx's NGX_HTTP_MAX_URI_CHANGES. */
 const MAX_REDIRECTS = 10;
@@ -28,6 +31,12 @@ export interface PhaseEnds {
 
 /** Statuses after which nginx does not trust the rest of the connection. */
 const ENDS_CONNECTION = new Set([400, 413, 414, 494, 495, 496, 497, 500, 501, 505]);
+/** Refusals that another handler of the access phase may outweigh. */
+const DENIALS = new Set([401, 403, 407]);
+/** Refusals that ask for a password: `auth_delay` holds them back. */
+const CHALLENGES = new Set([401, 407]);
+/** What an error's own fields in the answer are, which stay although a page is sent in its stead. */
+const KEPT_WITH_PAGE = ['www-authenticate', 'proxy-authenticate', 'location'];
 const REDIRECT_STATUSES = new Set([301, 302, 303, 307, 308]);
 
 export class Phases implements Pipeline {
@@ -39,6 +48,18 @@ export class Phases implements Pipeline {
 
   /** Takes a new exchange, whose server and URI are known, through its phases. */
   start(exchange: Exchange): void {
+    exchange.phase = POST_READ;
+    exchange.handler = 0;
+    this.#run(exchange);
+  }
+
+  /** Takes an exchange that has another URI now, or one that we ask ourselves, through its phases. */
+  startInternal(exchange: Exchange): void {
+    exchange.isInternal = true;
+    exchange.uriIsOriginal = false;
+    exchange.uriLeftLocation = false;
+    exchange.accessStatus = 0;
+    exchange.location = exchange.server.outside;
     exchange.phase = SERVER_REWRITE;
     exchange.handler = 0;
     this.#run(exchange);
@@ -71,18 +92,14 @@ export class Phases implements Pipeline {
   }
 
   redirect(exchange: Exchange, uri: string, args: string): void {
-    if (!this.#mayRedirect(exchange, uri)) return;
+    if (!this.#mayChangeUri(exchange, `while internally redirecting to "${uri}"`)) return;
     exchange.uri = uri;
     exchange.args = args;
-    exchange.uriIsOriginal = false;
-    exchange.isInternal = true;
-    exchange.location = exchange.server.outside;
-    this.start(exchange);
+    this.startInternal(exchange);
   }
 
-  /** Goes on in a named location, with the URI as it is. */
   redirectToNamed(exchange: Exchange, name: string): void {
-    if (!this.#mayRedirect(exchange, name)) return;
+    if (!this.#mayChangeUri(exchange, `while redirect to named location "${name}"`)) return;
     const location = exchange.server.locations.named(name);
     if (location === undefined) {
       exchange.log('error', `could not find named location "${name}"`);
@@ -90,9 +107,9 @@ export class Phases implements Pipeline {
       return;
     }
     exchange.isInternal = true;
-    exchange.location = location;
-    exchange.phase = REWRITE;
-    exchange.handler = 0;
+    exchange.uriChanged = false;
+    exchange.accessStatus = 0;
+    this.#enter(exchange, location);
     this.#run(exchange);
   }
 
@@ -113,28 +130,84 @@ export class Phases implements Pipeline {
   #obey(exchange: Exchange, verdict: Verdict): boolean {
     if (verdict === DECLINED) return true;
     if (verdict === PENDING) return false;
+    if (exchange.phase === ACCESS) return this.#obeyAccess(exchange, verdict);
     if (verdict === DONE) return this.#nextPhase(exchange, true);
     this.fail(exchange, verdict);
     return false;
   }
 
+  /** `satisfy all`: each handler can refuse. `satisfy any`: one that allows outweighs the others; a 401 is remembered before a 403. */
+  #obeyAccess(exchange: Exchange, verdict: Verdict): boolean {
+    const { satisfyAny } = exchange.location;
+    if (verdict === ALLOWED) return satisfyAny ? this.#passAccess(exchange) : true;
+    if (verdict === DONE) return this.#nextPhase(exchange);
+    if (!(satisfyAny && DENIALS.has(verdict))) return this.#refuse(exchange, verdict);
+    if (!CHALLENGES.has(exchange.accessStatus)) exchange.accessStatus = verdict;
+    return true;
+  }
+
+  #passAccess(exchange: Exchange): boolean {
+    exchange.accessStatus = 0;
+    exchange.answer.remove('www-authenticate');
+    return this.#nextPhase(exchange);
+  }
+
+  /** @returns false: the phases do not go on */
+  #refuse(exchange: Exchange, status: number): boolean {
+    exchange.accessStatus = 0;
+    if (!CHALLENGES.has(status) || exchange.location.authDelay === 0) this.fail(exchange, status);
+    else refuseLater(exchange, status);
+    return false;
+  }
+
   #nextPhase(exchange: Exchange, answered = false): boolean {
-    if (exchange.phase === CONTENT) {
-      if (!answered) this.fail(exchange, 404);
-      return false;
+    switch (exchange.phase) {
+      case REWRITE:
+        if (exchange.uriChanged) return this.#findAgain(exchange);
+        break;
+      case ACCESS:
+        if (exchange.accessStatus !== 0) return this.#refuseAccess(exchange);
+        break;
+      case CONTENT:
+        if (!answered) this.fail(exchange, 404);
+        return false;
+      default:
     }
     exchange.phase++;
     exchange.handler = 0;
     return true;
   }
 
-  #findLocation(exchange: Exchange): boolean {
-    const location = exchange.server.locations.find(exchange, exchange.uri);
-    exchange.location = location ?? exchange.server.outside;
-    exchange.phase = REWRITE;
+  /** Nobody has allowed (`satisfy any`). */
+  #refuseAccess(exchange: Exchange): boolean {
+    if (exchange.accessStatus === 403) exchange.log('error', 'access forbidden by rule');
+    return this.#refuse(exchange, exchange.accessStatus);
+  }
+
+  /** The rewrite phase has changed the URI. */
+  #findAgain(exchange: Exchange): boolean {
+    exchange.location = exchange.server.outside;
+    if (!this.#mayChangeUri(exchange, `while processing "${exchange.uri}"`)) return false;
+    exchange.phase = FIND_LOCATION;
     exchange.handler = 0;
+    return true;
+  }
+
+  #findLocation(exchange: Exchange): boolean {
+    exchange.uriChanged = false;
+    const location = exchange.server.locations.find(exchange, exchange.uri);
+    this.#enter(exchange, location ?? exchange.server.outside);
     if (location === undefined) return true;
     return this.#admit(exchange, location);
+  }
+
+  /** Makes a location the exchange's own, from its rewrite phase on. */
+  #enter(exchange: Exchange, location: LocationSettings): void {
+    const { limitExcept } = location;
+    const isLimited = limitExcept !== undefined && !limitExcept.methods.has(exchange.method);
+    exchange.location = isLimited ? limitExcept.otherwise : location;
+    exchange.phase = REWRITE;
+    exchange.handler = 0;
   }
 
   /** What is checked as soon as the location is known, before any of its handlers. */
@@ -167,7 +240,9 @@ export class Phases implements Pipeline {
   #sendErrorPage(exchange: Exchange, page: ErrorPage): void {
     if (page.overwrite !== undefined) exchange.errorStatus = page.overwrite;
     const target = page.target(exchange);
+    const kept = copyOf(exchange.answer, KEPT_WITH_PAGE);
     exchange.forgetAnswer();
+    for (let i = 0; i < kept.length; i++) exchange.answer.addFrom(kept, i);
     if (target.startsWith('@')) this.redirectToNamed(exchange, target);
     else if (target.startsWith('/')) this.#sendPageAt(exchange, target);
     else this.#sendElsewhere(exchange, page, target);
@@ -186,13 +261,19 @@ export class Phases implements Pipeline {
     this.#ends.answerRedirect(exchange, status, target);
   }
 
-  #mayRedirect(exchange: Exchange, target: string): boolean {
+  #mayChangeUri(exchange: Exchange, occasion: string): boolean {
     exchange.redirects++;
     if (exchange.redirects <= MAX_REDIRECTS) return true;
-    exchange.log('error', `rewrite or internal redirection cycle while internally redirecting to "${target}"`);
+    exchange.log('error', `rewrite or internal redirection cycle ${occasion}`);
     this.fail(exchange, 500);
     return false;
   }
+}
+
+function copyOf(answer: Headers, names: readonly string[]): Headers {
+  const kept = new Headers();
+  for (let i = 0; i < answer.length; i++) if (names.includes(answer.lowerNameAt(i))) kept.addFrom(answer, i);
+  return kept;
 }
 
 const NONE: readonly Handler[] = [];
@@ -200,6 +281,8 @@ const NONE: readonly Handler[] = [];
 function handlersOf(exchange: Exchange): readonly Handler[] {
   const { location } = exchange;
   switch (exchange.phase) {
+    case POST_READ:
+      return exchange.server.postRead;
     case SERVER_REWRITE:
       return exchange.server.rewrite;
     case REWRITE:

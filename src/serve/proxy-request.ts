@@ -115,6 +115,7 @@ export function requestUri(exchange: Exchange, settings: ProxySettings, target: 
     return withArgs(escapeUri(exchange.uri), exchange.args);
   }
   if (settings.replacedLength < 0) return target.uri;
+  if (exchange.uriLeftLocation) return withArgs(escapeUri(exchange.uri), exchange.args);
   return withArgs(target.uri + escapeUri(exchange.uri.slice(settings.replacedLength)), exchange.args);
 }
 
