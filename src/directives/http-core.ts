@@ -14,11 +14,13 @@ import {
   rest,
   seconds,
   size,
+  someOf,
   time,
   word,
 } from '../config/values.ts';
 import type { Handler, LocationSettings, ServerSettings } from '../exchange/exchange.ts';
 import { DECLINED } from '../exchange/verdict.ts';
+import { MSIE6, SAFARI } from '../listen/old-browsers.ts';
 import type { Level, LocationDraft, Mutable, ServerDraft, Workshop } from './draft.ts';
 import { compileErrorPages, errorPageKind } from './error-page.ts';
 import { placeKind, setFilePlaces } from './file-places.ts';
@@ -208,6 +210,32 @@ const table = directives({
     default: '1h',
     doc: 'So long after it was accepted a connection takes no further request.',
   },
+  keepalive_min_timeout: {
+    in: SETTINGS,
+    args: [time('timeout')],
+    default: '0',
+    since: '1.27.4',
+    doc: 'How long an idle connection is kept even if the gateway leaves.',
+  },
+  keepalive_disable: {
+    in: SETTINGS,
+    args: [someOf('browser', 'none', 'msie6', 'safari')],
+    default: 'msie6',
+    doc: 'Browsers whose connections are not kept: `msie6` those of old Internet Explorers after a POST, `safari` those of Safari on macOS.',
+  },
+  chunked_transfer_encoding: {
+    in: SETTINGS,
+    args: [flag],
+    default: 'on',
+    doc: 'off: an answer whose length is not known is ended by closing the connection, also for HTTP/1.1.',
+  },
+  max_headers: {
+    in: SERVERS,
+    args: [integer('number')],
+    default: '1000',
+    since: '1.29.8',
+    doc: 'The most header fields that a request may have; more get 400. Before the server is known, that of the default server holds.',
+  },
   send_timeout: {
     in: SETTINGS,
     args: [time('time')],
@@ -308,6 +336,7 @@ function serverSettings(set: Set, draft: ServerDraft): Partial<Mutable<ServerSet
     clientHeaderTimeout: set.client_header_timeout,
     clientHeaderBufferSize: set.client_header_buffer_size,
     largeClientHeaderBuffers: { number, size: bytes },
+    maxHeaders: set.max_headers,
     ignoreInvalidHeaders: set.ignore_invalid_headers,
     underscoresInHeaders: set.underscores_in_headers,
     mergeSlashes: set.merge_slashes,
@@ -354,6 +383,9 @@ function timesAndSizes(set: Set, workshop: Workshop): Partial<Mutable<LocationSe
     keepaliveHeader: Math.floor((set.keepalive_timeout.header ?? 0) / 1000),
     keepaliveRequests: set.keepalive_requests,
     keepaliveTime: set.keepalive_time,
+    keepaliveMinTimeout: set.keepalive_min_timeout,
+    keepaliveDisable: disabledBrowsers(set.keepalive_disable),
+    chunkedTransferEncoding: set.chunked_transfer_encoding,
     sendTimeout: set.send_timeout,
     limitRate: compileSize(set.limit_rate, workshop),
     limitRateAfter: compileSize(set.limit_rate_after, workshop),
@@ -362,4 +394,11 @@ function timesAndSizes(set: Set, workshop: Workshop): Partial<Mutable<LocationSe
     lingeringTimeout: set.lingering_timeout,
     resetTimedoutConnection: set.reset_timedout_connection,
   };
+}
+
+const BROWSERS: Readonly<Record<string, number>> = { none: 0, msie6: MSIE6, safari: SAFARI };
+
+/** As bits. `none` beside others is as if it did not stand, as in nginx. */
+function disabledBrowsers(names: readonly string[]): number {
+  return names.reduce((bits, name) => bits | (BROWSERS[name] ?? 0), 0);
 }

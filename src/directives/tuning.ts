@@ -162,7 +162,6 @@ export const tuning = nginxModule('tuning', {
     scgi_temp_path: without(SETTINGS, temporaryFolder, FILES),
     subrequest_output_buffer_size: without(SETTINGS, [size('size')], 'There are no subrequests.'),
     log_subrequest: without(SETTINGS, [flag], 'There are no subrequests.'),
-    keepalive_disable: without(SETTINGS, [rest(oneOf('browser', 'none', 'msie6', 'safari'))], BROWSER),
     msie_padding: without(SETTINGS, [flag], BROWSER),
     msie_refresh: without(SETTINGS, [flag], BROWSER),
     send_lowat: without(SETTINGS, [size('size')], 'It has no effect on Linux.'),

@@ -440,7 +440,7 @@ export class Exchange {
     if (this.bodiless) return 'none';
     if (this.endTrailers !== undefined && this.head.version === 11) this.contentLength = -1;
     if (this.contentLength >= 0) return 'length';
-    if (this.head.version === 11) return 'chunked';
+    if (this.head.version === 11 && this.location.chunkedTransferEncoding) return 'chunked';
     this.link.keepAlive = false;
     return 'close';
   }
@@ -505,6 +505,12 @@ export interface LocationSettings {
   readonly keepaliveRequests: number;
   /** So long after it was accepted a connection gets no further request. */
   readonly keepaliveTime: number;
+  /** So long an idle connection stays when the gateway leaves. */
+  readonly keepaliveMinTimeout: number;
+  /** The browsers that get no further request on a connection, as bits; see listen/old-browsers.ts. */
+  readonly keepaliveDisable: number;
+  /** off: an answer of unknown length ends with its connection. */
+  readonly chunkedTransferEncoding: boolean;
   readonly lingeringClose: 'on' | 'off' | 'always';
   readonly lingeringTime: number;
   readonly lingeringTimeout: number;
@@ -546,6 +552,7 @@ export interface ServerSettings {
   readonly clientHeaderTimeout: number;
   readonly clientHeaderBufferSize: number;
   readonly largeClientHeaderBuffers: { readonly number: number; readonly size: number };
+  readonly maxHeaders: number;
   readonly ignoreInvalidHeaders: boolean;
   readonly underscoresInHeaders: boolean;
   readonly mergeSlashes: boolean;

@@ -10,6 +10,7 @@ import { reportOwnerFault } from '../transport/owner-fault.ts';
 import type { ConnectionEnds } from './connection-ends.ts';
 import { LingeringClose } from './lingering-close.ts';
 import type { ListenedServer } from './listen-settings.ts';
+import { misbehaves } from './old-browsers.ts';
 import { RequestBody } from './request-body.ts';
 
 /** What a connection needs of the gateway that it belongs to. */
@@ -93,6 +94,8 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   #sentBefore = 0;
   /** Bytes that were thrown away of the body in `discard`. */
   #discarded = 0;
+  /** Until when an idle connection stays even if the gateway leaves, by `now()`; 0: it need not stay. */
+  #keptUntil = 0;
   /** Until when `discard` may last, by `now()`. */
   #patienceEnds = 0;
 
@@ -108,6 +111,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
       largeClientHeaderBuffers: settings.largeClientHeaderBuffers,
       ignoreInvalidHeaders: settings.ignoreInvalidHeaders,
       underscoresInHeaders: settings.underscoresInHeaders,
+      maxHeaders: settings.maxHeaders,
     });
     channel.owner = this;
     this.#deadline.set(settings.clientHeaderTimeout);
@@ -241,6 +245,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     if (head.expectContinue && !this.#continueSent && !this.#body.complete) return false;
     if (location.keepaliveTimeout === 0 || this.requests >= location.keepaliveRequests) return false;
     if (Date.now() - this.acceptedAt > location.keepaliveTime) return false;
+    if (location.keepaliveDisable !== 0 && misbehaves(head, location.keepaliveDisable)) return false;
     return head.chunked || this.#body.left <= DISCARD_LIMIT;
   }
 
@@ -293,7 +298,14 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
 
   /** Closes a connection on which nothing is asked or answered: nobody loses anything by it. */
   closeIfIdle(): void {
-    if (this.#state === 'idle') this.#closeIdle();
+    if (this.#state === 'idle') this.#closeOnceAllowed();
+  }
+
+  /** `keepalive_min_timeout`: who was promised to be waited for is. */
+  #closeOnceAllowed(): void {
+    const left = this.#keptUntil === 0 ? 0 : this.#keptUntil - now();
+    if (left > 0) this.#deadline.set(left);
+    else this.#closeIdle();
   }
 
   /** Closes now, whatever is going on. */
@@ -332,13 +344,19 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   #settle(): void {
     if (this.#state === 'gone') return;
     if (this.#stash !== undefined || this.#body.paused) this.channel.pause();
-    else if (this.#state === 'idle' && this.#isLast) this.#closeIdle();
+    else if (this.#state === 'idle' && this.#isLast) this.#closeLast();
     else this.channel.resume();
   }
 
   /** Nothing will be asked any more: the client has ended, or the gateway began to leave after it had said that the connection stays. */
   get #isLast(): boolean {
     return this.#clientEnded || (this.#host.leaving && this.requests > 0);
+  }
+
+  #closeLast(): void {
+    if (this.#clientEnded) this.#closeIdle();
+    else this.#closeOnceAllowed();
+    if (this.#state === 'idle') this.channel.resume();
   }
 
   /** Keeps what nobody can take yet, and reads no more: one read's worth is the bound. */
@@ -510,8 +528,10 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   }
 
   #awaitRequest(): void {
+    const { keepaliveTimeout, keepaliveMinTimeout } = this.#location;
     this.#state = 'idle';
-    this.#deadline.set(this.#location.keepaliveTimeout);
+    this.#keptUntil = keepaliveMinTimeout === 0 ? 0 : now() + Math.min(keepaliveMinTimeout, keepaliveTimeout);
+    this.#deadline.set(keepaliveTimeout);
     this.#unstash();
   }
 

@@ -204,3 +204,13 @@ test('$body_bytes_sent and $bytes_sent count what was sent', async (t) => {
   await client.answer();
   assert.deepEqual(gateway.lines('logs/sent.log'), [`5 ${client.received.length}`]);
 });
+
+test('chunked_transfer_encoding off: an answer of unknown length ends with its connection', async (t) => {
+  const { gateway } = await start(t, CHUNKS, false, 'chunked_transfer_encoding off;');
+  const client = await ask(t, gateway.port());
+  await client.untilEnded();
+  const [head = '', body] = client.text.split('\r\n\r\n');
+  assert.doesNotMatch(head, /transfer-encoding|content-length/i);
+  assert.match(head, /\r\nConnection: close(?:\r\n|$)/);
+  assert.equal(body, 'hello');
+});

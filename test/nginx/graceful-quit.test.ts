@@ -110,3 +110,28 @@ test('a head that is under way is still heard, and its answer the last', async (
   assert.equal(fieldOf(client.answers[0] as HttpMessage, 'connection'), 'close');
   assert.equal((await sockgate.exited()).code, 0);
 });
+
+test('keepalive_min_timeout: an idle connection is served until then, and is closed after it', async (t) => {
+  const port = await freePort();
+  const sockgate = await startSockgate(t, {
+    conf: `
+      events {}
+      http {
+          server { listen 127.0.0.1:${port}; keepalive_min_timeout 700ms; location / { return 200 own; } }
+      }`,
+  });
+  const [asking, silent] = [await RawClient.to(t, port), await RawClient.to(t, port)];
+  for (const client of [asking, silent]) {
+    client.send(get('/'));
+    await client.answer();
+  }
+  const began = performance.now();
+  sockgate.signal('SIGQUIT');
+  await sockgate.logged(/gracefully shutting down/);
+  asking.send(get('/'));
+  assert.equal(fieldOf(await asking.answer(2), 'connection'), 'close');
+  await asking.untilEnded();
+  await silent.untilEnded();
+  assert.equal(silent.error, undefined);
+  assert.ok(performance.now() - began > 400, 'the silent one was waited for');
+});

@@ -139,3 +139,35 @@ test('a client that ends its half between two requests is closed; one that ends 
     [400],
   );
 });
+
+test('keepalive_disable: old Internet Explorers after a POST, Safari where it is named, nobody with none', async (t) => {
+  const agents = {
+    msie: 'Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1)',
+    patched: 'Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1; SV1)',
+    opera: 'Mozilla/4.0 (compatible; MSIE 5.0; Windows) Opera 7',
+    safari: 'Mozilla/5.0 (Macintosh; Mac OS X 10_15) AppleWebKit/605 Version/17 Safari/605',
+    chrome: 'Mozilla/5.0 (Macintosh; Mac OS X 10_15) AppleWebKit/537 Chrome/120 Safari/537',
+  };
+  const kept = async (directive: string, method: string, agent: keyof typeof agents): Promise<boolean> => {
+    const client = await connectTo(t, directive);
+    client.send(`${method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nUser-Agent: ${agents[agent]}\r\n\r\n`);
+    return fieldOf(await client.answer(), 'connection') === 'keep-alive';
+  };
+  assert.deepEqual([await kept('', 'POST', 'msie'), await kept('', 'GET', 'msie')], [false, true]);
+  assert.deepEqual([await kept('', 'POST', 'patched'), await kept('', 'POST', 'opera')], [true, true]);
+  assert.equal(await kept('', 'GET', 'safari'), true);
+  assert.equal(await kept('keepalive_disable safari;', 'GET', 'safari'), false);
+  assert.equal(await kept('keepalive_disable safari;', 'GET', 'chrome'), true);
+  assert.equal(await kept('keepalive_disable safari;', 'POST', 'msie'), true);
+  assert.equal(await kept('keepalive_disable msie6 safari;', 'POST', 'msie'), false);
+  assert.equal(await kept('keepalive_disable none;', 'POST', 'msie'), true);
+});
+
+test('max_headers: so many fields, and one more is a 400', async (t) => {
+  const client = await connectTo(t, 'max_headers 3;');
+  client.send(get('1.1', 'A: 1', 'B: 2'));
+  assert.equal((await client.answer()).status, 200);
+  client.send(get('1.1', 'A: 1', 'B: 2', 'C: 3'));
+  await client.untilEnded();
+  assert.equal((await client.answer(2)).status, 400);
+});
