@@ -20,7 +20,7 @@ import {
 } from '../config/values.ts';
 import type { Handler, LocationSettings, ServerSettings } from '../exchange/exchange.ts';
 import { DECLINED } from '../exchange/verdict.ts';
-import { MSIE6, SAFARI } from '../listen/old-browsers.ts';
+import { MSIE6, SAFARI } from '../listen/keep-alive.ts';
 import type { Level, LocationDraft, Mutable, ServerDraft, Workshop } from './draft.ts';
 import { compileErrorPages, errorPageKind } from './error-page.ts';
 import { placeKind, setFilePlaces } from './file-places.ts';

@@ -507,7 +507,7 @@ export interface LocationSettings {
   readonly keepaliveTime: number;
   /** So long an idle connection stays when the gateway leaves. */
   readonly keepaliveMinTimeout: number;
-  /** The browsers that get no further request on a connection, as bits; see listen/old-browsers.ts. */
+  /** The browsers that get no further request on a connection, as bits; see listen/keep-alive.ts. */
   readonly keepaliveDisable: number;
   /** off: an answer of unknown length ends with its connection. */
   readonly chunkedTransferEncoding: boolean;

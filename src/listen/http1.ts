@@ -8,9 +8,9 @@ import type { Channel, ChannelOwner } from '../transport/channel.ts';
 import { Deadline, type DeadlineOwner, now } from '../transport/deadlines.ts';
 import { reportOwnerFault } from '../transport/owner-fault.ts';
 import type { ConnectionEnds } from './connection-ends.ts';
+import { misbehaves, wantsKeepAlive } from './keep-alive.ts';
 import { LingeringClose } from './lingering-close.ts';
 import type { ListenedServer } from './listen-settings.ts';
-import { misbehaves } from './old-browsers.ts';
 import { RequestBody } from './request-body.ts';
 
 /** What a connection needs of the gateway that it belongs to. */
@@ -106,13 +106,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     this.#deadline = new Deadline(this);
     const { settings } = host.defaultServer(this);
     this.#location = settings.outside;
-    this.#parser = new RequestHeadParser({
-      clientHeaderBufferSize: settings.clientHeaderBufferSize,
-      largeClientHeaderBuffers: settings.largeClientHeaderBuffers,
-      ignoreInvalidHeaders: settings.ignoreInvalidHeaders,
-      underscoresInHeaders: settings.underscoresInHeaders,
-      maxHeaders: settings.maxHeaders,
-    });
+    this.#parser = new RequestHeadParser(settings);
     channel.owner = this;
     this.#deadline.set(settings.clientHeaderTimeout);
     channel.resume();
@@ -230,7 +224,9 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     const exchange = this.#exchange;
     if (this.#continueSent || exchange === undefined || !exchange.head.expectContinue) return;
     this.#continueSent = true;
-    if (!exchange.headSent && !this.#body.complete) this.channel.writeLatin1('HTTP/1.1 100 Continue\r\n\r\n');
+    // One that announced an empty body waits all the same.
+    const mayWait = !this.#body.complete || exchange.head.contentLength === 0;
+    if (!exchange.headSent && mayWait) this.channel.writeLatin1('HTTP/1.1 100 Continue\r\n\r\n');
   }
 
   settleKeepAlive(): void {
@@ -296,13 +292,9 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
 
   // From the gateway.
 
-  /** Closes a connection on which nothing is asked or answered: nobody loses anything by it. */
+  /** Closes a connection on which nothing is asked or answered, once `keepalive_min_timeout` lets it: nobody loses anything by it. */
   closeIfIdle(): void {
-    if (this.#state === 'idle') this.#closeOnceAllowed();
-  }
-
-  /** `keepalive_min_timeout`: who was promised to be waited for is. */
-  #closeOnceAllowed(): void {
+    if (this.#state !== 'idle') return;
     const left = this.#keptUntil === 0 ? 0 : this.#keptUntil - now();
     if (left > 0) this.#deadline.set(left);
     else this.#closeIdle();
@@ -344,19 +336,14 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   #settle(): void {
     if (this.#state === 'gone') return;
     if (this.#stash !== undefined || this.#body.paused) this.channel.pause();
-    else if (this.#state === 'idle' && this.#isLast) this.#closeLast();
-    else this.channel.resume();
+    else if (this.#state === 'idle' && this.#clientEnded) this.#closeIdle();
+    else this.#readOn();
   }
 
-  /** Nothing will be asked any more: the client has ended, or the gateway began to leave after it had said that the connection stays. */
-  get #isLast(): boolean {
-    return this.#clientEnded || (this.#host.leaving && this.requests > 0);
-  }
-
-  #closeLast(): void {
-    if (this.#clientEnded) this.#closeIdle();
-    else this.#closeOnceAllowed();
-    if (this.#state === 'idle') this.channel.resume();
+  /** Nothing more will be asked where the gateway began to leave after it had said that the connection stays. */
+  #readOn(): void {
+    if (this.#host.leaving && this.requests > 0) this.closeIfIdle();
+    if (this.#state !== 'gone') this.channel.resume();
   }
 
   /** Keeps what nobody can take yet, and reads no more: one read's worth is the bound. */
@@ -610,9 +597,3 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
 
 const NO_PARSER = new RequestHeadParser(DEFAULT_HEAD_LIMITS);
 const NO_BODY = new RequestBody();
-
-/** RFC 9112 9.3, and nginx: HTTP/1.0 must ask for it. */
-function wantsKeepAlive(head: RequestHead): boolean {
-  if (head.version === 11) return !head.connectionClose;
-  return head.version === 10 && head.connectionKeepAlive;
-}

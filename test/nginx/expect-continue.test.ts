@@ -78,10 +78,17 @@ test('a client that does not wait is served all the same', async (t) => {
 test('a request without a body, and one of HTTP/1.0, are not told to go on', async (t) => {
   const { client } = await start(t);
   client.send(expecting('/', 'X: y'));
-  client.send(expecting('/', 'Content-Length: 0'));
+  client.send(expecting('/own', 'Content-Length: 0'));
   client.send(`${expecting('/', 'Content-Length: 5', '1.0')}hello`);
   await client.untilEnded();
   assert.deepEqual(statuses(client), [200, 200, 200]);
+});
+
+test('a client that announces an empty body, and waits, is told to go on where the body is wanted', async (t) => {
+  const { client } = await start(t);
+  client.send(expecting('/', 'Content-Length: 0'));
+  await client.answer(2);
+  assert.deepEqual(statuses(client), [100, 200]);
 });
 
 test('a client that waits for ever is too slow: 408', async (t) => {

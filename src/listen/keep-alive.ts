@@ -1,4 +1,4 @@
-// keepalive_disable: browsers that cannot keep a connection, known by what they say of themselves.
+// Whether a connection may stay after a request: what the client asks for, and browsers that cannot keep one (keepalive_disable).
 // https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_disable
 
 import type { RequestHead } from '../http1/request-head.ts';
@@ -24,4 +24,10 @@ function isOldMsie(agent: string): boolean {
 function isMacSafari(agent: string): boolean {
   if (!agent.includes('Safari/') || !agent.includes('Mac OS X')) return false;
   return !/MSIE |Opera|Gecko\/|Chrome\//.test(agent);
+}
+
+/** RFC 9112 9.3, and nginx: HTTP/1.0 must ask for it. */
+export function wantsKeepAlive(head: RequestHead): boolean {
+  if (head.version === 11) return !head.connectionClose;
+  return head.version === 10 && head.connectionKeepAlive;
 }
