@@ -25,7 +25,7 @@ import {
   word,
 } from '../config/values.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import type { StickySettings } from '../upstream/balance/sticky-route.ts';
+import type { StickySettings } from '../upstream/balance/stickiness.ts';
 import { DEFAULT_KEEPALIVE, type KeepaliveSettings } from '../upstream/keepalive.ts';
 import type { PeerSettings } from '../upstream/peer.ts';
 import { sharedPeers } from '../upstream/peer-table.ts';
@@ -239,5 +239,10 @@ function stickyOf(set: Set, draft: UpstreamDraft): StickySettings | undefined {
   }
   if (sticky.variable.length > 0) return { kind: 'route', lookups: sticky.variable.map((one) => workshop.text(one)) };
   const own = (name: string): ((exchange: Exchange) => string) => workshop.text(parseTemplate(`$${name}`, sticky.at));
-  return { kind: 'cookie', cookie: own('cookie_route'), argument: own('arg_route'), key: workshop.secrets.stickyKey };
+  return {
+    kind: 'own cookie',
+    cookie: own('cookie_route'),
+    argument: own('arg_route'),
+    key: workshop.secrets.stickyKey,
+  };
 }

@@ -250,6 +250,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
       this.#tunnelEnded(tunnel),
     );
     if (opened === undefined) {
+      this.#attempts.becameTunnel();
       this.#connection = undefined;
       this.#head = undefined;
       this.#over = true;

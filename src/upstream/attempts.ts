@@ -75,13 +75,18 @@ export class Attempts {
    * @returns a fault where none is left, to be logged and answered with its status.
    */
   next(): Peer | UpstreamFault {
-    if (this.#again !== undefined) return this.selection.take(this.#again);
+    if (this.#again !== undefined) return this.#again;
     return this.selection.next() ?? noLiveUpstreams();
   }
 
   /** The answer's head has come and will be passed on: the peer is well. It stays active until `end`. */
   succeeded(): void {
     this.selection.succeeded();
+  }
+
+  /** After `succeeded`: the answer was a 101, and the tunnel is open. */
+  becameTunnel(): void {
+    this.selection.becameTunnel();
   }
 
   /** The request is over, or goes on as a tunnel that is over: the peer is no longer active. Safe to call twice. */
@@ -99,10 +104,11 @@ export class Attempts {
     this.#disabled = undefined;
     if (fault.condition === undefined || peer === undefined) return false;
     if (!fault.stale) this.#countFailure(peer);
-    this.selection.release();
-    if (!this.#allowed(fault.condition, request) || this.#triesLeft <= 0) return false;
-    if (fault.stale) this.#again = peer;
-    return true;
+    const retries = this.#triesLeft > 0 && this.#allowed(fault.condition, request);
+    // Once more the same one: it stays taken, so that nobody else gets its place within `max_conns`.
+    if (retries && fault.stale) this.#again = peer;
+    else this.selection.release();
+    return retries;
   }
 
   /**
@@ -129,7 +135,7 @@ export class Attempts {
 
   /** It answered, if not as wished: nginx counts that as health. */
   #countRefusal(): void {
-    this.selection.succeeded();
+    this.selection.refused();
     this.#triesLeft--;
   }
 

@@ -62,7 +62,7 @@ export class KeepalivePool<Connection extends KeptConnection = KeptConnection> {
   /** The connection that was used last of those that are fit for such a request; taken out of the pool. */
   take(peer: Peer, settings: ConnectionSettings, tlsName: string): Connection | undefined {
     for (let kept = this.#newest; kept !== undefined; kept = kept.older as Connection | undefined) {
-      if (kept.peer === peer && kept.tlsName === tlsName && this.#isFor(kept, settings)) {
+      if (kept.peer.name === peer.name && kept.tlsName === tlsName && this.#isFor(kept, settings)) {
         this.remove(kept);
         return kept;
       }
@@ -93,6 +93,16 @@ export class KeepalivePool<Connection extends KeptConnection = KeptConnection> {
     connection.newer = undefined;
     connection.older = undefined;
     this.#size--;
+  }
+
+  /** Closes what is idle of a peer that has gone. */
+  closeOf(peerName: string): void {
+    let kept = this.#newest;
+    while (kept !== undefined) {
+      const older = kept.older as Connection | undefined;
+      if (kept.peer.name === peerName) kept.close();
+      kept = older;
+    }
   }
 
   /** Closes what is idle, and keeps nothing from now on. */

@@ -3,6 +3,7 @@
 import type { Row } from '../zones/shared-rows.ts';
 import type { Peer } from './peer.ts';
 
+/** Never changes: where peers come and go, the upstream gets a new set of groups (peer-set.ts), and requests under way keep theirs. */
 export class PeerGroup {
   readonly peers: readonly Peer[];
   /** Who is asked when none of these can be. */

@@ -9,9 +9,11 @@ const UPSTREAM_SHAPE: RowShape = { shared: 1, perWorker: 0, lockCell: 0 };
 
 /** Where an upstream gets the shared state of its peers from. */
 export interface PeerTable {
+  /** A configuration is being read, and all turns begin anew, as in nginx. */
+  readonly isNew: boolean;
   upstreamRow(upstream: string): Row;
-  /** @param ordinal tells apart the peers of an upstream that have the same address */
-  peerRow(upstream: string, peer: string, ordinal: number): Row;
+  /** @param identity `Peer.identity`: its name, and what tells it apart from others of the same address */
+  peerRow(upstream: string, identity: string): Row;
 }
 
 /**
@@ -20,13 +22,15 @@ export interface PeerTable {
  */
 export function sharedPeers(zones: ZoneDirectory): PeerTable {
   return {
+    isNew: zones.leads,
     upstreamRow: (upstream) => zones.row('upstreams', UPSTREAM_SHAPE, upstream),
-    peerRow: (upstream, peer, ordinal) => zones.row('peers', PEER_SHAPE, `${upstream}\n${peer}\n${ordinal}`),
+    peerRow: (upstream, identity) => zones.row('peers', PEER_SHAPE, `${upstream}\n${identity}`),
   };
 }
 
 /** Peers that nobody shares: of an address that a variable of `proxy_pass` made up. nginx forgets those after the request too. */
 export const unsharedPeers: PeerTable = {
+  isNew: false,
   upstreamRow: () => privateRow(UPSTREAM_SHAPE),
   peerRow: () => privateRow(PEER_SHAPE),
 };

@@ -1,6 +1,7 @@
 // One server of an upstream: its address, its weight, and what is known of its health in all workers.
 
 import type { Row, RowShape } from '../zones/shared-rows.ts';
+import { OWN_TIME_CELLS, PeerTimes, SHARED_TIME_CELLS } from './peer-times.ts';
 
 /** Where a peer is reached. */
 export type PeerAddress = { readonly host: string; readonly port: number } | { readonly path: string };
@@ -38,10 +39,12 @@ const ACCESSED = 2;
 const CURRENT_WEIGHT = 3;
 /** How much the effective weight is below the weight. */
 const WEIGHT_DEFICIT = 4;
+const TIMES = 5;
 /** Cells of each worker. */
 const ACTIVE = 0;
+const OWN_TIMES = 1;
 
-export const PEER_SHAPE: RowShape = { shared: 5, perWorker: 1 };
+export const PEER_SHAPE: RowShape = { shared: TIMES + SHARED_TIME_CELLS, perWorker: OWN_TIMES + OWN_TIME_CELLS };
 
 /** Seconds since 1970, wrapped to what a cell holds; nginx's clock for failures ticks in seconds too. */
 export function secondsNow(): number {
@@ -50,24 +53,27 @@ export function secondsNow(): number {
 
 export class Peer {
   readonly settings: PeerSettings;
+  /** What it is known by in its upstream, whoever comes and goes beside it. */
+  readonly identity: string;
   readonly address: PeerAddress;
   readonly name: string;
   readonly weight: number;
   readonly down: boolean;
   /** Who a client is bound to: nginx's SID, or what bare `sticky route` puts into its cookie; '' where nothing is sticky. */
   readonly routeId: string;
-  /** Its place in its group. */
-  readonly index: number;
+  /** How long it takes; only `least_time` learns it. */
+  readonly times: PeerTimes;
   readonly #row: Row;
 
-  constructor(settings: PeerSettings, index: number, routeId: string, row: Row) {
+  constructor(settings: PeerSettings, identity: string, routeId: string, row: Row) {
     this.settings = settings;
+    this.identity = identity;
     this.address = settings.address;
     this.name = settings.name;
     this.weight = settings.weight;
     this.down = settings.down;
     this.routeId = routeId;
-    this.index = index;
+    this.times = new PeerTimes(row, { shared: TIMES, perWorker: OWN_TIMES });
     this.#row = row;
   }
 
@@ -147,7 +153,31 @@ export class Peer {
     if (this.#row.get(FAILS) !== 0) this.#row.set(FAILS, 0);
   }
 
-  addActive(count: 1 | -1): void {
-    this.#row.addOwn(ACTIVE, count);
+  /**
+   * One more connection. No lock is needed to keep `max_conns`: of several workers that count themselves at once, those
+   * beyond it take it back.
+   * @returns false: it is full
+   */
+  reserve(): boolean {
+    this.#row.addOwn(ACTIVE, 1);
+    const { maxConns } = this.settings;
+    if (maxConns === 0 || this.active <= maxConns) return true;
+    this.#row.addOwn(ACTIVE, -1);
+    return false;
+  }
+
+  /** The end of what was reserved. */
+  leave(): void {
+    this.#row.addOwn(ACTIVE, -1);
+  }
+
+  /** How many seconds ago it was last checked: tried after `fail_timeout`, or found failing. */
+  secondsUnchecked(now: number): number {
+    return Math.max(0, (now - this.#row.get(CHECKED)) | 0);
+  }
+
+  /** As in a new configuration: all take their first turn anew. */
+  beginTurns(): void {
+    this.#row.set(CURRENT_WEIGHT, 0);
   }
 }

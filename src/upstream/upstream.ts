@@ -1,31 +1,26 @@
 // One upstream: its peers, who chooses among them, and the connections to them that are kept.
 
 import type { Exchange } from '../exchange/exchange.ts';
-import type { Text } from '../exchange/settings.ts';
-import { type Balancer, Selection, type Stickiness } from './balance/balancer.ts';
-import { ConsistentHash } from './balance/consistent-hash.ts';
-import { roundRobin } from './balance/round-robin.ts';
-import { makeStickiness, routeIdOf, type StickySettings } from './balance/sticky-route.ts';
+import type { Stickiness } from './balance/balancer.ts';
+import { Selection } from './balance/balancer.ts';
+import type { BalancerSettings } from './balance/make-balancer.ts';
+import { makeStickiness, routeIdOf, type StickySettings } from './balance/stickiness.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import { KeepalivePool, type KeepaliveSettings } from './keepalive.ts';
-import { Peer, type PeerSettings } from './peer.ts';
-import { PeerGroup } from './peer-group.ts';
+import type { Peer, PeerSettings } from './peer.ts';
+import type { PeerGroup } from './peer-group.ts';
+import { makePeerSet, type PeerSet, type PeerSetFrame } from './peer-set.ts';
 import type { PeerTable } from './peer-table.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
 import type { UpstreamWatcher } from './upstream-watcher.ts';
-
-export type BalancerSettings =
-  | { readonly kind: 'round-robin' }
-  /** nginx's `hash KEY consistent`. */
-  | { readonly kind: 'consistent-hash'; readonly key: Text };
 
 /** https://nginx.org/en/docs/http/ngx_http_upstream_module.html */
 export interface UpstreamSettings {
   /** The name of the block, or `host:port` where `proxy_pass` names the server itself: part of its peers' identity. */
   readonly name: string;
-  /** At least one that is no backup. */
+  /** At least one that is no backup, unless they may come later (`replaceServers`). */
   readonly servers: readonly PeerSettings[];
-  /** Default: round robin; with a `sticky` of kind `cookie`, consistent hash of the client's address. */
+  /** Default: round robin; with a `sticky` of kind `own cookie`, consistent hash of the client's address. */
   readonly balancer?: BalancerSettings | undefined;
   readonly keepalive: KeepaliveSettings;
   readonly sticky?: StickySettings | undefined;
@@ -34,22 +29,47 @@ export interface UpstreamSettings {
 export class Upstream {
   readonly name: string;
   readonly keepalive: KeepalivePool<UpstreamConnection>;
-  /** The peers that are no backup; `primary.backup` are those. */
-  readonly primary: PeerGroup;
-  readonly #balancer: Balancer;
+  readonly #frame: PeerSetFrame;
   readonly #stickiness: Stickiness | undefined;
+  #peerSet: PeerSet;
 
   constructor(settings: UpstreamSettings, table: PeerTable) {
-    this.name = settings.name;
+    const { name, servers, sticky } = settings;
+    this.name = name;
     this.keepalive = new KeepalivePool(settings.keepalive);
-    this.primary = makeGroups(settings, table);
-    this.#balancer = makeBalancer(settings, this.primary);
-    this.#stickiness = settings.sticky === undefined ? undefined : makeStickiness(settings.sticky);
+    const balancer = settings.balancer ?? defaultBalancer(sticky);
+    this.#frame = { name, balancer, routeId: (server) => routeIdOf(server, sticky), table };
+    this.#stickiness = sticky === undefined ? undefined : makeStickiness(sticky);
+    this.#peerSet = makePeerSet(this.#frame, servers);
+    if (table.isNew) for (const peer of this.peers) peer.beginTurns();
   }
 
   /** The choice of peers for one request; see attempts.ts for what to do with it. */
   select(exchange: Exchange): Selection {
-    return new Selection(this.#balancer, this.#stickiness, this.primary, exchange);
+    const { balancer, primary } = this.#peerSet;
+    return new Selection(balancer, this.#stickiness, primary, exchange);
+  }
+
+  /**
+   * Other peers from now on: where names are resolved anew, for example. Peers that stay as they are keep what is known of
+   * them and their connections; those that have gone lose their idle ones. Requests under way go on among the peers that
+   * they began with. The new ones must be of this upstream's own names: the same in all workers.
+   */
+  replaceServers(servers: readonly PeerSettings[]): void {
+    const before = this.#peerSet;
+    this.#peerSet = makePeerSet(this.#frame, servers, before);
+    const stay = new Set(this.#peerSet.peers.map((peer) => peer.name));
+    for (const peer of before.peers) if (!stay.has(peer.name)) this.keepalive.closeOf(peer.name);
+  }
+
+  /** How often its peers have been replaced. */
+  get version(): number {
+    return this.#peerSet.version;
+  }
+
+  /** The peers that are no backup; `primary.backup` are those. */
+  get primary(): PeerGroup {
+    return this.#peerSet.primary;
   }
 
   /**
@@ -73,7 +93,7 @@ export class Upstream {
 
   /** All peers, the backup ones last. */
   get peers(): readonly Peer[] {
-    return [...this.primary.peers, ...(this.primary.backup?.peers ?? [])];
+    return this.#peerSet.peers;
   }
 
   /** Its configuration serves no new requests: kept connections are closed, and none is kept any more. */
@@ -82,25 +102,7 @@ export class Upstream {
   }
 }
 
-function makeGroups(settings: UpstreamSettings, table: PeerTable): PeerGroup {
-  const row = table.upstreamRow(settings.name);
-  const primary = settings.servers.filter((server) => !server.backup);
-  const backup = settings.servers.filter((server) => server.backup);
-  if (primary.length === 0) throw new RangeError(`no servers in upstream "${settings.name}"`);
-  const seen = new Map<string, number>();
-  const makePeer = (server: PeerSettings, index: number) => {
-    const ordinal = seen.get(server.name) ?? 0;
-    seen.set(server.name, ordinal + 1);
-    const peerRow = table.peerRow(settings.name, server.name, ordinal);
-    return new Peer(server, index, routeIdOf(server, settings.sticky), peerRow);
-  };
-  const primaryPeers = primary.map(makePeer);
-  const backupGroup = backup.length === 0 ? undefined : new PeerGroup(backup.map(makePeer), undefined, true, row);
-  return new PeerGroup(primaryPeers, backupGroup, false, row);
-}
-
-function makeBalancer(settings: UpstreamSettings, group: PeerGroup): Balancer {
-  if (settings.balancer?.kind === 'consistent-hash') return new ConsistentHash(group, settings.balancer.key);
-  const byAddress = settings.balancer === undefined && settings.sticky?.kind === 'cookie';
-  return byAddress ? new ConsistentHash(group, (exchange) => exchange.link.clientAddress) : roundRobin;
+function defaultBalancer(sticky: StickySettings | undefined): BalancerSettings {
+  if (sticky?.kind !== 'own cookie') return { kind: 'round-robin' };
+  return { kind: 'consistent-hash', key: (exchange) => exchange.link.clientAddress };
 }

@@ -16,14 +16,15 @@ export interface ZoneDirectoryState {
  */
 export class ZoneDirectory {
   readonly #worker: number;
-  readonly #leads: boolean;
+  /** It is the master's, or that of the only thread. */
+  readonly leads: boolean;
   readonly #workers: Int32Array;
   readonly #tables = new Map<string, SharedRows>();
   #configuration = 0;
 
   private constructor(worker: number, leads: boolean, workers: Int32Array) {
     this.#worker = worker;
-    this.#leads = leads;
+    this.leads = leads;
     this.#workers = workers;
   }
 
@@ -63,7 +64,7 @@ export class ZoneDirectory {
    */
   row(table: string, shape: RowShape, identity: string): Row {
     const rows = this.#table(table, shape);
-    return this.#leads ? rows.hold(identity, this.#configuration) : rows.find(identity);
+    return this.leads ? rows.hold(identity, this.#configuration) : rows.find(identity);
   }
 
   /** A worker has died and none of its threads runs any more: what it counted is forgotten, what it had locked is open. */

@@ -95,8 +95,16 @@ test('the same address in another upstream, or twice in one, is another peer', (
   assert.deepEqual([chat.peers[0]?.fails, chat.peers[1]?.fails, other.peers[0]?.fails], [1, 0, 0]);
 });
 
-test('an upstream without primary servers is refused', () => {
-  assert.throws(() => upstreamIn(leader(1), [peerSettings('a:1', { backup: true })]), /no servers in upstream "chat"/);
+test('a new configuration begins its turns anew, and knows the failures of before', () => {
+  const zones = leader(1);
+  const servers = [peerSettings('a:1', { maxFails: 3 }), peerSettings('a:2', { maxFails: 3 })];
+  const before = upstreamIn(zones, servers);
+  choose(before).failed();
+  zones.beginConfiguration();
+  const after = upstreamIn(zones, servers);
+  assert.equal(after.peers[0]?.fails, 1);
+  const places = [1, 2, 3, 4].map(() => choose(after).peer?.name.slice(-1));
+  assert.deepEqual(places.join(''), '1212');
 });
 
 const REQUESTS = 3000;

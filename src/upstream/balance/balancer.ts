@@ -3,16 +3,27 @@
 import type { Exchange } from '../../exchange/exchange.ts';
 import { type Peer, secondsNow } from '../peer.ts';
 import type { PeerGroup } from '../peer-group.ts';
+import { nowMs } from '../peer-times.ts';
 
 /** A way to choose. It holds no state of a request: that is in the `Selection`. */
 export interface Balancer {
+  /** What it has to learn of each request; undefined: nothing. */
+  readonly timing?: Timing | undefined;
   /** Looks at the request, where the choice depends on it. */
   begin(selection: Selection, exchange: Exchange): void;
   /**
-   * The next peer of `selection.group`, or of its backup where it has none; marked as tried.
+   * The next peer of `selection.group`, or of its backup where it has none: marked as tried, and counted as active.
    * A peer whose `routeId` is `selection.hint` comes first if it is fit.
    */
   pick(selection: Selection): Peer | undefined;
+}
+
+/** What `least_time` measures. */
+export interface Timing {
+  /** What decides: the time until the head of an answer has come, or until all of it has. */
+  readonly measure: 'header' | 'last byte';
+  /** Requests under way count too. */
+  readonly inflight: boolean;
 }
 
 /** What binds a client to a peer, around any balancer: nginx's `sticky`. */
@@ -20,7 +31,11 @@ export interface Stickiness {
   /** Sets `selection.hint` if the request says where it belongs. */
   begin(selection: Selection, exchange: Exchange): void;
   /** The value of `Set-Cookie` for an answer of this peer, if it needs one. */
-  cookie(selection: Selection, peer: Peer): string | undefined;
+  cookie(selection: Selection, exchange: Exchange, peer: Peer): string | undefined;
+  /** The answer's head has come and is passed on. */
+  answered(selection: Selection, exchange: Exchange, peer: Peer): void;
+  /** It has done its work, without a fault; or it is a tunnel from now on. */
+  finished(selection: Selection, exchange: Exchange, peer: Peer): void;
 }
 
 /** Peers with a higher index are remembered in a set. */
@@ -33,14 +48,18 @@ const BITS = 31;
 export class Selection {
   readonly #balancer: Balancer;
   readonly #stickiness: Stickiness | undefined;
+  readonly #exchange: Exchange;
   /** Where peers are taken from now: the primary ones, later perhaps the backup ones. */
   group: PeerGroup;
   /** The `routeId` that the request is bound to; '' where it is not. */
   hint = '';
-  /** Of consistent hash: a point of the ring (-1: none), and how many points were passed in vain. */
-  point = -1;
-  pointsPassed = 0;
-  /** Of bare `sticky route`: what the client's cookie says, and whether it came over TLS. */
+  /** Of the hashes: the key, '' where there is none, in which case turns decide. */
+  key = '';
+  /** Of the hashes: the last one, or a point of a ring; how often it was hashed anew; how many peers were passed in vain. */
+  hash = 0;
+  rehash = 0;
+  passed = 0;
+  /** Of bare `sticky route`: what the client's cookie says, and whether it came over TLS. Of `learn`: the session that was asked for. */
   cookieSeen = '';
   overTls = false;
   /** The peer taken now. */
@@ -49,10 +68,17 @@ export class Selection {
   #last: Peer | undefined = undefined;
   #tried = 0;
   #triedMore: Set<number> | undefined = undefined;
+  /** When the peer was taken, and how long it took to the answer's head (-1: there is none), in ms: for `least_time`. */
+  #takenAt = 0;
+  #headTime = -1;
+  #inflight = false;
+  /** What is known of the peer has been learned. */
+  #settled = false;
 
   constructor(balancer: Balancer, stickiness: Stickiness | undefined, group: PeerGroup, exchange: Exchange) {
     this.#balancer = balancer;
     this.#stickiness = stickiness;
+    this.#exchange = exchange;
     this.group = group;
     balancer.begin(this, exchange);
     stickiness?.begin(this, exchange);
@@ -66,16 +92,18 @@ export class Selection {
   /** Takes the next peer to try: it counts as active until `release`. @returns undefined: no live upstreams */
   next(): Peer | undefined {
     this.release();
-    const peer = this.#balancer.pick(this);
-    return peer === undefined ? undefined : this.take(peer);
+    return this.#balancer.pick(this);
   }
 
-  /** Takes this peer, also a second time. */
-  take(peer: Peer): Peer {
-    this.release();
-    peer.addActive(1);
+  /** For balancers, the group being locked: this peer was reserved. */
+  picked(index: number, now: number): Peer {
+    const peer = this.group.peers[index] as Peer;
+    this.#markTried(index);
+    peer.markChosen(now);
     this.peer = peer;
     this.#last = peer;
+    this.#settled = false;
+    if (this.#balancer.timing !== undefined) this.#beginTiming(peer, this.#balancer.timing.inflight);
     return peer;
   }
 
@@ -83,6 +111,7 @@ export class Selection {
   failed(): boolean {
     const { peer, group } = this;
     if (peer === undefined) return false;
+    this.#settled = true;
     if (group.single) {
       peer.forgetFailures();
       return false;
@@ -93,35 +122,46 @@ export class Selection {
     return disabled;
   }
 
-  /** The peer that is taken has answered. */
+  /** The peer that is taken has answered, if not as wished: nginx counts that as health. */
+  refused(): void {
+    this.#settled = true;
+    this.#countSuccess();
+  }
+
+  /** The head of the answer of the peer that is taken has come, and is passed on. */
   succeeded(): void {
-    if (this.group.single) this.peer?.forgetFailures();
-    else this.peer?.countSuccess();
+    const { peer } = this;
+    if (peer === undefined) return;
+    this.#countSuccess();
+    if (this.#balancer.timing !== undefined) this.#timeHead(peer);
+    this.#stickiness?.answered(this, this.#exchange, peer);
+  }
+
+  /** The answer was a 101 and the peer is half of a tunnel now. What there is to learn is learned now, not when the tunnel ends. */
+  becameTunnel(): void {
+    if (this.peer !== undefined) this.#settle(this.peer, this.#headTime);
   }
 
   /** The peer that is taken is active no more. Safe to call twice. */
   release(): void {
-    this.peer?.addActive(-1);
+    const { peer } = this;
+    if (peer === undefined) return;
+    const time = this.#balancer.timing === undefined ? 0 : this.#timeTaken();
+    if (!this.#settled) this.#settle(peer, time);
+    this.#endInflight(peer, time);
+    peer.leave();
     this.peer = undefined;
   }
 
-  /** The value of `Set-Cookie` that the answer of the peer last taken has to bear, if any: bare `sticky route`. */
+  /** The value of `Set-Cookie` that the answer of the peer last taken has to bear, if any. */
   cookie(): string | undefined {
     if (this.#stickiness === undefined || this.#last === undefined) return undefined;
-    return this.#stickiness.cookie(this, this.#last);
+    return this.#stickiness.cookie(this, this.#exchange, this.#last);
   }
 
-  hasTried(peer: Peer): boolean {
-    if (peer.index < BITS) return (this.#tried & (1 << peer.index)) !== 0;
-    return this.#triedMore?.has(peer.index) ?? false;
-  }
-
-  markTried(peer: Peer): void {
-    if (peer.index < BITS) this.#tried |= 1 << peer.index;
-    else {
-      this.#triedMore ??= new Set();
-      this.#triedMore.add(peer.index);
-    }
+  hasTried(index: number): boolean {
+    if (index < BITS) return (this.#tried & (1 << index)) !== 0;
+    return this.#triedMore?.has(index) ?? false;
   }
 
   /** Goes on with the backup peers. @returns false where there are none */
@@ -133,12 +173,65 @@ export class Selection {
     return true;
   }
 
-  /** The peer of the group that the request is bound to, if it is fit and not yet tried. */
-  boundPeer(now: number): Peer | undefined {
-    if (this.hint === '') return undefined;
-    for (const peer of this.group.peers) {
-      if (peer.routeId === this.hint) return this.hasTried(peer) || !peer.isAvailableToBound(now) ? undefined : peer;
+  /** The place of the peer of the group that the request is bound to, if it is fit and not yet tried; -1: there is none. */
+  boundPeer(now: number): number {
+    if (this.hint === '') return -1;
+    const { peers } = this.group;
+    for (let i = 0; i < peers.length; i++) {
+      const peer = peers[i] as Peer;
+      if (peer.routeId === this.hint) return this.hasTried(i) || !peer.isAvailableToBound(now) ? -1 : i;
     }
-    return undefined;
+    return -1;
+  }
+
+  #markTried(index: number): void {
+    if (index < BITS) this.#tried |= 1 << index;
+    else {
+      this.#triedMore ??= new Set();
+      this.#triedMore.add(index);
+    }
+  }
+
+  #countSuccess(): void {
+    if (this.group.single) this.peer?.forgetFailures();
+    else this.peer?.countSuccess();
+  }
+
+  // What is learned of the peer.
+
+  #beginTiming(peer: Peer, inflight: boolean): void {
+    this.#takenAt = nowMs();
+    this.#headTime = -1;
+    this.#inflight = inflight;
+    if (inflight) peer.times.beginRequest(this.#takenAt);
+  }
+
+  #timeTaken(): number {
+    return Math.max(0, (nowMs() - this.#takenAt) | 0);
+  }
+
+  /** Where heads decide and requests under way count, this is the end of being under way. */
+  #timeHead(peer: Peer): void {
+    this.#headTime = this.#timeTaken();
+    if (!this.#inflight || this.#balancer.timing?.measure !== 'header') return;
+    peer.times.learnHeader(this.#headTime);
+    this.#endInflight(peer, this.#headTime);
+  }
+
+  #settle(peer: Peer, time: number): void {
+    this.#settled = true;
+    const { timing } = this.#balancer;
+    if (timing !== undefined && this.#headTime >= 0) {
+      peer.times.learnResponse(time);
+      if (!timing.inflight || timing.measure !== 'header') peer.times.learnHeader(this.#headTime);
+    }
+    this.#endInflight(peer, time);
+    this.#stickiness?.finished(this, this.#exchange, peer);
+  }
+
+  #endInflight(peer: Peer, took: number): void {
+    if (!this.#inflight) return;
+    this.#inflight = false;
+    peer.times.endRequest(nowMs(), took);
   }
 }

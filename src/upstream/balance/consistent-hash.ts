@@ -3,9 +3,10 @@
 import { crc32 } from 'node:zlib';
 import type { Exchange } from '../../exchange/exchange.ts';
 import type { Text } from '../../exchange/settings.ts';
-import { type Peer, secondsNow } from '../peer.ts';
+import type { Peer } from '../peer.ts';
 import type { PeerGroup } from '../peer-group.ts';
 import type { Balancer, Selection } from './balancer.ts';
+import { type Chooser, pickOf } from './chooser.ts';
 import { roundRobin, weigh } from './round-robin.ts';
 
 const POINTS_PER_WEIGHT = 160;
@@ -24,7 +25,7 @@ interface Ring {
   readonly servers: readonly string[];
 }
 
-export class ConsistentHash implements Balancer {
+export class ConsistentHash implements Balancer, Chooser {
   readonly #key: Text;
   readonly #ring: Ring;
 
@@ -35,36 +36,31 @@ export class ConsistentHash implements Balancer {
   }
 
   begin(selection: Selection, exchange: Exchange): void {
-    const key = selection.group.single ? '' : this.#key(exchange);
-    if (key !== '') selection.point = firstPointFrom(this.#ring.hashes, crc32(Buffer.from(key, 'latin1')));
+    selection.key = selection.group.single ? '' : this.#key(exchange);
+    if (selection.key !== '')
+      selection.hash = firstPointFrom(this.#ring.hashes, crc32(Buffer.from(selection.key, 'latin1')));
   }
 
   pick(selection: Selection): Peer | undefined {
-    if (selection.point < 0 || selection.pointsPassed > POINTS_TO_PASS) return roundRobin.pick(selection);
-    const { group } = selection;
-    const locked = group.lock();
-    const peer = this.#pickFromRing(selection, secondsNow());
-    group.unlock(locked);
-    return peer ?? roundRobin.pick(selection);
+    if (selection.key === '' || selection.passed > POINTS_TO_PASS || this.#ring.servers.length === 0)
+      return roundRobin.pick(selection);
+    return pickOf(this, selection) ?? roundRobin.pick(selection);
   }
 
-  #pickFromRing(selection: Selection, now: number): Peer | undefined {
-    const peer = selection.boundPeer(now) ?? this.#walk(selection, now);
-    if (peer === undefined) return undefined;
-    selection.markTried(peer);
-    peer.markChosen(now);
-    return peer;
+  choose(selection: Selection, now: number): number {
+    const bound = selection.boundPeer(now);
+    return bound >= 0 ? bound : this.#walk(selection, now);
   }
 
-  #walk(selection: Selection, now: number): Peer | undefined {
+  #walk(selection: Selection, now: number): number {
     const { owners, servers } = this.#ring;
-    while (selection.pointsPassed <= POINTS_TO_PASS) {
-      const peer = weigh(selection, now, servers[owners[selection.point % owners.length] as number]);
-      if (peer !== undefined) return peer;
-      selection.point++;
-      selection.pointsPassed++;
+    while (selection.passed <= POINTS_TO_PASS) {
+      const index = weigh(selection, now, servers[owners[selection.hash % owners.length] as number]);
+      if (index >= 0) return index;
+      selection.hash++;
+      selection.passed++;
     }
-    return undefined;
+    return -1;
   }
 }
 

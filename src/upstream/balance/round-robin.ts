@@ -1,42 +1,41 @@
 // nginx's smooth weighted round robin: over any stretch of requests, each peer gets its share, evenly spread.
 
 import type { Peer } from '../peer.ts';
-import { secondsNow } from '../peer.ts';
 import type { PeerGroup } from '../peer-group.ts';
 import type { Balancer, Selection } from './balancer.ts';
+import { type Chooser, pickOf } from './chooser.ts';
 
 /**
  * In each turn every peer that is fit gains its effective weight, the one that has most is chosen, and loses what all have
  * gained. A peer that fails has its effective weight lowered, and wins it back by one in each turn.
  */
-export const roundRobin: Balancer = {
+export const roundRobin: Balancer & Chooser = {
   begin() {},
 
   pick(selection: Selection): Peer | undefined {
-    const { group } = selection;
-    const locked = group.lock();
-    const peer = group.single ? pickOnly(selection) : pickWeighted(selection);
-    group.unlock(locked);
-    if (peer !== undefined) return peer;
-    return selection.useBackup() ? roundRobin.pick(selection) : undefined;
+    do {
+      const peer = pickOf(roundRobin, selection);
+      if (peer !== undefined) return peer;
+    } while (selection.useBackup());
+    return undefined;
+  },
+
+  choose(selection: Selection, now: number): number {
+    return selection.group.single ? chooseOnly(selection) : chooseWeighted(selection, now);
   },
 };
 
-function pickOnly(selection: Selection): Peer | undefined {
+function chooseOnly(selection: Selection): number {
   const only = selection.group.peers[0] as Peer;
-  if (only.down || only.isFull) return undefined;
-  return only.settings.drain && selection.hint !== only.routeId ? undefined : only;
+  if (only.down || only.isFull) return -1;
+  return only.settings.drain && selection.hint !== only.routeId ? -1 : 0;
 }
 
-function pickWeighted(selection: Selection): Peer | undefined {
-  const now = secondsNow();
+function chooseWeighted(selection: Selection, now: number): number {
   const bound = selection.boundPeer(now);
-  const owes = bound !== undefined && isFarBehind(bound, selection.group);
-  const peer = owes ? bound : weigh(selection, now, undefined, bound);
-  if (peer === undefined) return undefined;
-  selection.markTried(peer);
-  peer.markChosen(now);
-  return peer;
+  const { group } = selection;
+  if (bound >= 0 && isFarBehind(group.peers[bound] as Peer, group)) return bound;
+  return weigh(selection, now, undefined, bound);
 }
 
 /** Bound clients use up their peer's turns, but not without end: others must not wait for ever when the bound ones have gone. */
@@ -47,23 +46,26 @@ function isFarBehind(bound: Peer, group: PeerGroup): boolean {
 /**
  * One turn among the peers that are fit, the group being locked.
  * @param server only peers of this `server` line take part; undefined: all
- * @param bound is chosen whatever the weights say
+ * @param bound the place of a peer that is chosen whatever the weights say; -1: none
+ * @returns the place of the chosen peer; -1: none is fit
  */
-export function weigh(selection: Selection, now: number, server?: string, bound?: Peer): Peer | undefined {
-  let best: Peer | undefined;
+export function weigh(selection: Selection, now: number, server?: string, bound = -1): number {
+  const { peers } = selection.group;
+  let best = -1;
   let bestWeight = 0;
   let total = 0;
-  for (const peer of selection.group.peers) {
-    if (selection.hasTried(peer) || !peer.isAvailable(now)) continue;
+  for (let i = 0; i < peers.length; i++) {
+    const peer = peers[i] as Peer;
+    if (selection.hasTried(i) || !peer.isAvailable(now)) continue;
     if (server !== undefined && peer.settings.server !== server) continue;
     total += peer.gainWeight();
     const weight = peer.currentWeight;
-    if (best === undefined || weight > bestWeight) {
-      best = peer;
+    if (best < 0 || weight > bestWeight) {
+      best = i;
       bestWeight = weight;
     }
   }
-  const chosen = bound ?? best;
-  chosen?.loseWeight(total);
+  const chosen = bound >= 0 ? bound : best;
+  peers[chosen]?.loseWeight(total);
   return chosen;
 }

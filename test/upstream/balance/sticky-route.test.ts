@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Exchange } from '../../../src/exchange/exchange.ts';
-import type { StickySettings } from '../../../src/upstream/balance/sticky-route.ts';
+import type { StickySettings } from '../../../src/upstream/balance/stickiness.ts';
 import type { PeerSettings } from '../../../src/upstream/peer.ts';
 import type { Upstream } from '../../../src/upstream/upstream.ts';
 import { fakeExchange, makeUpstream, peerSettings } from '../make-upstream.ts';
@@ -11,7 +11,7 @@ import { fakeExchange, makeUpstream, peerSettings } from '../make-upstream.ts';
 const field = (name: string) => (exchange: Exchange) => exchange.head.headers.get(name) ?? '';
 const byRoute: StickySettings = { kind: 'route', lookups: [field('x-first'), field('x-second')] };
 const byCookie: StickySettings = {
-  kind: 'cookie',
+  kind: 'own cookie',
   cookie: field('x-cookie'),
   argument: field('x-argument'),
   key: Buffer.alloc(32, 7),
