@@ -4,24 +4,12 @@
 import { directives, type SetOf } from '../config/directive.ts';
 import { parseTemplate, type Template } from '../config/template.ts';
 import type { Position } from '../config/tree.ts';
-import {
-  bufferSize,
-  count,
-  flag,
-  integer,
-  oneOf,
-  path,
-  size,
-  someOf,
-  template,
-  text,
-  time,
-  word,
-} from '../config/values.ts';
+import { bufferSize, count, flag, integer, oneOf, size, someOf, template, text, time } from '../config/values.ts';
 import type { Handler } from '../exchange/exchange.ts';
 import { proxyPass } from '../serve/proxy.ts';
 import type { ProxySettings } from '../serve/proxy-settings.ts';
 import type { NextUpstreamSettings } from '../upstream/attempts.ts';
+import type { ConnectionSettings } from '../upstream/connection-settings.ts';
 import type { NextCondition } from '../upstream/upstream-fault.ts';
 import type { Level, LocationDraft, Workshop } from './draft.ts';
 import { fieldName } from './field-name.ts';
@@ -29,7 +17,7 @@ import { nginxModule } from './module.ts';
 import { checkBuffers } from './proxy-buffers.ts';
 import { checkRedirects, redirectFilter, redirectKind } from './proxy-redirect.ts';
 import { fixedTarget, madeUpTarget, type Scheme, schemeOf, schemeOfUrl } from './proxy-target.ts';
-import { type ProxyTlsSet, tlsName, upstreamTls } from './proxy-tls.ts';
+import { checkProxyTls, chosenConnection, proxyTls, proxyTlsDirectives, tlsName } from './proxy-tls.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 const SETTINGS = ['http', 'server', 'location'] as const;
@@ -196,48 +184,7 @@ const table = directives({
     default: 'off',
     doc: 'Whether answers of 300 and above go through `error_page`.',
   },
-  proxy_ssl_ciphers: {
-    in: SETTINGS,
-    args: [word('ciphers')],
-    default: 'DEFAULT',
-    doc: 'The ciphers offered to the upstream, as OpenSSL writes them.',
-  },
-  proxy_ssl_name: {
-    in: SETTINGS,
-    args: [template('name')],
-    default: '$proxy_host',
-    doc: "The name that the upstream's certificate must bear, and that is sent as SNI.",
-  },
-  proxy_ssl_protocols: {
-    in: SETTINGS,
-    args: [someOf('protocol', 'SSLv2', 'SSLv3', 'TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3')],
-    default: 'TLSv1.2 TLSv1.3',
-    doc: 'The protocols offered to the upstream. SSLv2 and SSLv3 do not exist any more.',
-  },
-  proxy_ssl_server_name: { in: SETTINGS, args: [flag], default: 'off', doc: 'Whether the name is sent (SNI).' },
-  proxy_ssl_session_reuse: {
-    in: SETTINGS,
-    args: [flag],
-    default: 'on',
-    doc: 'Whether TLS sessions with the upstream are resumed.',
-  },
-  proxy_ssl_trusted_certificate: {
-    in: SETTINGS,
-    args: [path('file')],
-    doc: "CA certificates (PEM) that the upstream's certificate is verified with.",
-  },
-  proxy_ssl_verify: {
-    in: SETTINGS,
-    args: [flag],
-    default: 'off',
-    doc: "Whether the upstream's certificate is verified; without it anybody could answer in its place.",
-  },
-  proxy_ssl_verify_depth: {
-    in: SETTINGS,
-    args: [integer('number')],
-    default: '1',
-    doc: 'How many certificates may stand between its own and the CA.',
-  },
+  ...proxyTlsDirectives,
   proxy_temp_path: { ...FILES, args: temporaryFolder },
   proxy_headers_hash_max_size: { ...TABLES, args: [integer('size')] },
   proxy_headers_hash_bucket_size: { ...TABLES, args: [integer('size')] },
@@ -277,8 +224,11 @@ export const proxy = nginxModule('http_proxy', {
 function checkLevel(set: Set, workshop: Workshop, level: Level): void {
   checkBuffers(set, workshop, level);
   workshop.problems.attempt(() => checkRedirects(set.proxy_redirect, set.proxy_pass, level));
-  if (level.has('proxy_ssl_name')) workshop.text(set.proxy_ssl_name);
-  if (!level.has('proxy_set_header')) return;
+  if (level.has('proxy_set_header')) checkSetHeaders(set, workshop);
+  checkProxyTls(set, workshop, level);
+}
+
+function checkSetHeaders(set: Set, workshop: Workshop): void {
   for (const { field, value, at } of set.proxy_set_header) {
     // Its variables must be known, though nothing is passed on here.
     workshop.text(value);
@@ -326,6 +276,14 @@ function proxySettings(
   level: Level,
 ): ProxySettings {
   const setHeaders = headersToSet(set, draft.workshop);
+  const tls = scheme === 'http' ? undefined : proxyTls(set, draft, level);
+  const connection: ConnectionSettings = {
+    connectTimeout: set.proxy_connect_timeout,
+    sendTimeout: set.proxy_send_timeout,
+    readTimeout: set.proxy_read_timeout,
+    headSize: set.proxy_buffer_size,
+    tls: tls?.fixed,
+  };
   return {
     scheme,
     target,
@@ -345,13 +303,8 @@ function proxySettings(
     interceptErrors: set.proxy_intercept_errors,
     next: nextUpstream(set),
     tlsName: tlsName(draft.workshop.text(set.proxy_ssl_name)),
-    connection: {
-      connectTimeout: set.proxy_connect_timeout,
-      sendTimeout: set.proxy_send_timeout,
-      readTimeout: set.proxy_read_timeout,
-      headSize: set.proxy_buffer_size,
-      tls: scheme === 'http' ? undefined : upstreamTls(set satisfies ProxyTlsSet, draft, level),
-    },
+    connection,
+    chooseConnection: tls?.chosen === undefined ? undefined : chosenConnection(connection, tls.chosen),
   };
 }
 

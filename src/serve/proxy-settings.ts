@@ -44,4 +44,6 @@ export interface ProxySettings {
   readonly tlsName: Text;
   /** Timeouts, buffer for the head, TLS: what upstream/ needs for a connection. */
   readonly connection: ConnectionSettings;
+  /** Where the certificate that we show is named by variables: instead of `connection`; a string says why there is none. */
+  readonly chooseConnection?: ((exchange: Exchange) => ConnectionSettings | string) | undefined;
 }

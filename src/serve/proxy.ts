@@ -151,7 +151,12 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
   #dial(peer: Peer): void {
     const { exchange, settings, target } = this;
     const tlsName = settings.connection.tls === undefined ? '' : settings.tlsName(exchange);
-    const connection = target.upstream.acquire(peer, settings.connection, tlsName, this, this.#attempts.needsFresh);
+    const chosen = settings.chooseConnection?.(exchange) ?? settings.connection;
+    if (typeof chosen === 'string') {
+      this.#refuse(500, chosen);
+      return;
+    }
+    const connection = target.upstream.acquire(peer, chosen, tlsName, this, this.#attempts.needsFresh);
     this.#connection = connection;
     if (connection.ready) this.upstreamConnected();
   }

@@ -24,6 +24,8 @@ export interface DialOptions {
   readonly tls?: ConnectionOptions;
   /** Told of every TLS session that may be resumed later; with TLS 1.3 that is after the handshake, and more than once. */
   readonly onSession?: (session: Buffer) => void;
+  /** Told of the keys of the TLS connection, a line at a time, as an SSLKEYLOGFILE has them. */
+  readonly onKeyLog?: (line: Buffer) => void;
 }
 
 /** A connection being made. How long that may take is the caller's business. */
@@ -89,6 +91,7 @@ class SocketDial implements Dial {
       this.#watch(socket);
       this.#socket = socket;
       if (this.#options.onSession !== undefined) socket.on('session', this.#options.onSession);
+      if (this.#options.onKeyLog !== undefined) socket.on('keylog', this.#options.onKeyLog);
       socket.on('secureConnect', this.#onSecure);
     } catch (error) {
       this.#onError(error as Error);

@@ -72,6 +72,7 @@ export class PeerConnect implements Dialler {
         if (this.#verified) this.#keepSession(session);
         else this.#session = session;
       },
+      ...(tls.settings.keyLog === undefined ? {} : { onKeyLog: tls.settings.keyLog }),
     };
   }
 

@@ -7,6 +7,7 @@ import {
   createSecureContext,
   type DetailedPeerCertificate,
   type SecureContext,
+  type SecureContextOptions,
   type TLSSocket,
 } from 'node:tls';
 
@@ -32,6 +33,12 @@ export interface UpstreamTlsSettings {
   /** `proxy_ssl_certificate` and its key: PEM. */
   readonly certificate?: string | undefined;
   readonly certificateKey?: string | undefined;
+  /** `proxy_ssl_crl`: lists of revoked certificates, PEM. With it every certificate of a chain must have the list of its authority. */
+  readonly crl?: string | undefined;
+  /** `proxy_ssl_conf_command`: goes before what the others say. */
+  readonly openssl?: Pick<SecureContextOptions, 'ciphers' | 'ecdhCurve' | 'sigalgs' | 'secureOptions'>;
+  /** `proxy_ssl_key_log`: is given a line for each key, with its end. */
+  readonly keyLog?: ((line: Buffer) => void) | undefined;
 }
 
 /** Sessions kept for each set of settings, the one used longest ago going first. A session is some 2 kB. */
@@ -84,13 +91,18 @@ export class UpstreamTls {
 
   /** @throws {Error} OpenSSL's, for a certificate, key or list of ciphers that is none */
   constructor(settings: UpstreamTlsSettings) {
+    const { secureOptions = 0, ...openssl } = settings.openssl ?? {};
+    const protocols = protocolOptions(settings.protocols);
     this.settings = settings;
     this.#context = createSecureContext({
       ca: settings.trusted ?? [],
+      crl: settings.crl === undefined ? undefined : splitLists(settings.crl),
       ciphers: settings.ciphers === 'DEFAULT' ? undefined : settings.ciphers,
       cert: settings.certificate,
       key: settings.certificateKey,
-      ...protocolOptions(settings.protocols),
+      ...protocols,
+      ...openssl,
+      secureOptions: protocols.secureOptions | secureOptions,
     });
   }
 
@@ -138,6 +150,11 @@ export class UpstreamTls {
       return;
     }
   }
+}
+
+/** Node reads only the first list of a text. What is none it will refuse. */
+function splitLists(pem: string): string[] {
+  return pem.match(/-----BEGIN X509 CRL-----[^-]*-----END X509 CRL-----/g) ?? [pem];
 }
 
 function sessionKey(peer: string, name: string): string {

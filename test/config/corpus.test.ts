@@ -97,7 +97,7 @@ const PLACED_BETTER = new Set([
 ]);
 
 /** OpenSSL's own words differ by its version. */
-const IN_OTHER_WORDS = new Set(['ssl-key-mismatch', 'ssl-missing-file']);
+const IN_OTHER_WORDS = new Set(['proxy-ssl-conf-command', 'ssl-key-mismatch', 'ssl-missing-file']);
 
 const withoutPlace = (line: string): string => line.replace(/ in [^ ]+:\d+$/, '');
 

@@ -11,6 +11,7 @@ import {
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
+  X509CrlGenerator,
 } from '@peculiar/x509';
 
 /** A certificate and its private key, both as PEM text: what `tls` takes. */
@@ -73,6 +74,27 @@ export function signedCertificate(
   });
 }
 
+/** A list of revoked certificates by the authority of this name and kind, PEM. @param serials of `CertificateWish` */
+export async function revocationList(
+  serials: readonly number[],
+  name = 'Test authority',
+  kind: 'ecdsa' | 'rsa' = 'ecdsa',
+): Promise<string> {
+  const { subject, keys } = await authority(name, kind);
+  const list = await X509CrlGenerator.create({
+    issuer: subject,
+    thisUpdate: new Date(Date.now() - HOUR_MS),
+    nextUpdate: new Date(Date.now() + 24 * HOUR_MS),
+    entries: serials.map((serial) => ({ serialNumber: serialNumber(serial), revocationDate: new Date() })),
+    signingKey: keys.privateKey,
+    signingAlgorithm: ALGORITHMS[kind],
+  });
+  // OpenSSL knows it by no other label.
+  return list.toString('pem').replaceAll(' CRL-', ' X509 CRL-');
+}
+
+const serialNumber = (serial: number): string => serial.toString(16).padStart(16, '0');
+
 function authority(name: string, kind: 'ecdsa' | 'rsa'): Promise<Made> {
   const extensions = [
     new BasicConstraintsExtension(true, undefined, true),
@@ -112,7 +134,7 @@ async function make(wish: CertificateWish, issuer: Made | undefined, extensions:
   const keys = (await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
   const subject = `CN=${(wish.names ?? DEFAULT_NAMES)[0]}`;
   const certificate = await X509CertificateGenerator.create({
-    serialNumber: (wish.serial ?? ++lastSerial).toString(16).padStart(16, '0'),
+    serialNumber: serialNumber(wish.serial ?? ++lastSerial),
     subject,
     issuer: issuer?.subject ?? subject,
     notBefore: wish.notBefore ?? new Date(Date.now() - HOUR_MS),
