@@ -3,6 +3,7 @@
 import type { Exchange } from '../exchange/exchange.ts';
 import { isFieldValue } from '../http1/headers.ts';
 import { escapeUri } from '../route/uri.ts';
+import type { RequestFraming } from '../upstream/upstream-connection.ts';
 import { listMembers } from '../websocket/token-list.ts';
 import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
 
@@ -135,4 +136,10 @@ function isRequestTarget(uri: string): boolean {
     if (code <= 0x20 || code === 0x7f) return false;
   }
   return uri !== '';
+}
+
+/** How a body of this length is framed. */
+export function framingOf(length: number): RequestFraming {
+  if (length === CHUNKED) return 'chunked';
+  return length > 0 ? 'length' : 'none';
 }

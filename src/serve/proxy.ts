@@ -8,11 +8,11 @@ import type { Headers } from '../http1/headers.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import { Attempts } from '../upstream/attempts.ts';
 import type { Peer } from '../upstream/peer.ts';
-import type { RequestFraming, UpstreamConnection } from '../upstream/upstream-connection.ts';
+import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { UpstreamFault } from '../upstream/upstream-fault.ts';
 import type { UpstreamWatcher } from '../upstream/upstream-watcher.ts';
 import type { Tunnel } from '../websocket/tunnel.ts';
-import { CHUNKED, NO_BODY, type ProxyRequestHead, proxyRequestHead, requestUri } from './proxy-request.ts';
+import { CHUNKED, framingOf, NO_BODY, type ProxyRequestHead, proxyRequestHead, requestUri } from './proxy-request.ts';
 import { informationalFields, takeAnswerHead } from './proxy-response.ts';
 import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
 import { openTunnel, refuseHandshake } from './proxy-websocket.ts';
@@ -152,10 +152,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     const { exchange, settings, target } = this;
     const tlsName = settings.connection.tls === undefined ? '' : settings.tlsName(exchange);
     const chosen = settings.chooseConnection?.(exchange) ?? settings.connection;
-    if (typeof chosen === 'string') {
-      this.#refuse(500, chosen);
-      return;
-    }
+    if (typeof chosen === 'string') return this.#refuse(500, chosen);
     const connection = target.upstream.acquire(peer, chosen, tlsName, this, this.#attempts.needsFresh);
     this.#connection = connection;
     if (connection.ready) this.upstreamConnected();
@@ -446,9 +443,4 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     const uri = requestUri(this.exchange, this.settings, this.target);
     return `${this.settings.scheme}://${address}${separator}${uri}`;
   }
-}
-
-function framingOf(length: number): RequestFraming {
-  if (length === CHUNKED) return 'chunked';
-  return length > 0 ? 'length' : 'none';
 }
