@@ -152,7 +152,10 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     const { exchange, settings, target } = this;
     const tlsName = settings.connection.tls === undefined ? '' : settings.tlsName(exchange);
     const chosen = settings.chooseConnection?.(exchange) ?? settings.connection;
-    if (typeof chosen === 'string') return this.#refuse(500, chosen);
+    if (typeof chosen === 'string') {
+      this.#refuse(500, chosen);
+      return;
+    }
     const connection = target.upstream.acquire(peer, chosen, tlsName, this, this.#attempts.needsFresh);
     this.#connection = connection;
     if (connection.ready) this.upstreamConnected();
