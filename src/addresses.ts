@@ -127,6 +127,11 @@ export function addressBytes(text: string): Uint8Array | undefined {
   return text.includes(':') ? ipv6Bytes(text) : ipv4Bytes(text);
 }
 
+/** The text of an address's 4 or 16 bytes. */
+export function addressText(bytes: Uint8Array): string {
+  return bytes.length === 4 ? bytes.join('.') : ipv6Text(bytes);
+}
+
 /** nginx's `$binary_remote_addr`: the address's bytes as a byte string of 4 or 16 characters, or the text itself (`unix:`) where it has none. */
 export function binaryAddress(text: string): string {
   const bytes = addressBytes(text);

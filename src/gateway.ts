@@ -2,7 +2,8 @@
 
 import type { Socket } from 'node:net';
 import type { Exchange } from './exchange/exchange.ts';
-import { acceptConnection, type Greeting, type Opened } from './listen/accept.ts';
+import { acceptConnection } from './listen/accept.ts';
+import type { Greeting, Opened } from './listen/greeting.ts';
 import { ClientConnection, type ConnectionHost } from './listen/http1.ts';
 import type { ListenedServer, ListenSettings } from './listen/listen-settings.ts';
 import { Phases } from './route/phases.ts';
@@ -36,7 +37,7 @@ export class Gateway implements ConnectionHost {
   #running: Running | undefined = undefined;
   #firstConnection: ClientConnection | undefined = undefined;
   #connectionCount = 0;
-  /** TLS handshakes under way. */
+  /** PROXY headers and TLS handshakes under way. */
   readonly #greetings = new Set<Greeting>();
   #left: (() => void) | undefined = undefined;
   #patience: NodeJS.Timeout | undefined = undefined;
@@ -132,7 +133,7 @@ export class Gateway implements ConnectionHost {
 
   exchangeBegins(exchange: Exchange): void {
     this.#hold(exchange);
-    if (exchange.link.plainOnTls) {
+    if (exchange.link.ends.plainOnTls) {
       exchange.log('info', 'client sent plain HTTP request to HTTPS port while reading client request headers');
       exchange.fail(497);
       return;

@@ -11,6 +11,7 @@ import { lowerCase } from '../config/source.ts';
 import { systemErrorCode, systemErrorText } from '../diagnostics/system-error.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Headers } from '../http1/headers.ts';
+import { ProxyTlvError, proxyTlv } from '../http1/proxy-header.ts';
 import { VERSION } from '../version.ts';
 import { clock } from './clock.ts';
 import { requestCookie } from './cookies.ts';
@@ -30,6 +31,17 @@ const ofConnection: Variables = {
   scheme: (exchange) => (isSecure(exchange) ? 'https' : 'http'),
   https: (exchange) => (isSecure(exchange) ? 'on' : ''),
   pipe: ({ link }) => (link.pipelined ? 'p' : '.'),
+};
+
+/** What the proxy before us has said. */
+const ofProxyHeader: Variables = {
+  proxy_protocol_addr: ({ link }) => link.ends.proxyHeader?.sourceAddress,
+  proxy_protocol_port: ({ link }) =>
+    link.ends.proxyHeader === undefined ? undefined : portText(link.ends.proxyHeader.sourcePort),
+  proxy_protocol_server_addr: ({ link }) => link.ends.proxyHeader?.destinationAddress,
+  proxy_protocol_server_port: ({ link }) =>
+    link.ends.proxyHeader === undefined ? undefined : portText(link.ends.proxyHeader.destinationPort),
+  'proxy_protocol_tlv_*': (exchange, name) => tlv(exchange, name),
 };
 
 const ofRequest: Variables = {
@@ -88,13 +100,8 @@ const ofOurselves: Variables = {
   pid: () => `${process.pid}`,
 };
 
-/** Nobody has anything to say here: there is no PROXY protocol yet; Node does not tell what the kernel knows of a connection. */
+/** Nobody has anything to say here: Node does not tell what the kernel knows of a connection. */
 const withoutValue: Variables = {
-  proxy_protocol_addr: () => undefined,
-  proxy_protocol_port: () => undefined,
-  proxy_protocol_server_addr: () => undefined,
-  proxy_protocol_server_port: () => undefined,
-  'proxy_protocol_tlv_*': () => undefined,
   request_body_file: () => undefined,
   tcpinfo_rtt: () => undefined,
   tcpinfo_rttvar: () => undefined,
@@ -113,6 +120,7 @@ export const httpVariables = nginxModule('http_variables', {
   directives: directives({}),
   variables: {
     ...ofConnection,
+    ...ofProxyHeader,
     ...ofRequest,
     ...ofAnswer,
     ...ofFiles,
@@ -134,6 +142,18 @@ function present(text: string): string | undefined {
 
 function portText(port: number): string {
   return port === 0 ? '' : `${port}`;
+}
+
+function tlv(exchange: Exchange, name: string): string | undefined {
+  const { proxyHeader } = exchange.link.ends;
+  if (proxyHeader === undefined) return undefined;
+  try {
+    return proxyTlv(proxyHeader, name);
+  } catch (error) {
+    if (!(error instanceof ProxyTlvError)) throw error;
+    exchange.log('error', error.message);
+    return undefined;
+  }
 }
 
 function inSeconds(ms: number): string {

@@ -1,5 +1,6 @@
 // What an exchange may ask of the connection that it came on: HTTP/1.1 today, a stream of HTTP/2 some day.
 
+import type { ProxyHeader } from '../http1/proxy-header.ts';
 import type { Channel } from '../transport/channel.ts';
 
 /** Who takes a request's body. The bytes are lent for the call only. */
@@ -24,6 +25,15 @@ export interface ClientWatcher {
   clientGone(): void;
 }
 
+/** The client's end of a connection as its socket has it, and what the PROXY protocol said of it before the first request. */
+export interface ClientEnd {
+  readonly clientAddress: string;
+  readonly clientPort: number;
+  readonly proxyHeader: ProxyHeader | undefined;
+  /** Plain HTTP came to a port that speaks TLS. */
+  readonly plainOnTls: boolean;
+}
+
 export interface ClientLink {
   readonly channel: Channel;
   /** nginx's `$connection`: counted over all workers. */
@@ -32,18 +42,20 @@ export interface ClientLink {
   readonly requests: number;
   /** When the connection was accepted, in ms since 1970. */
   readonly acceptedAt: number;
-  /** The client's address as text, as the kernel (or later a trusted PROXY header) gave it: `unix:` for a unix socket. */
+  /** The client's address as text: the socket's, `unix:` for a unix one; or while an exchange has told it, the one of `actFor`. */
   readonly clientAddress: string;
   readonly clientPort: number;
+  /** Where the connection itself came from, whoever it acts for. */
+  readonly ends: ClientEnd;
   readonly serverAddress: string;
   readonly serverPort: number;
-  /** Plain HTTP came to a port that speaks TLS. */
-  readonly plainOnTls: boolean;
   /** The request came behind another one whose answer was still under way. */
   readonly pipelined: boolean;
   /** The gateway is leaving or the client asked: no further request on this connection. */
   keepAlive: boolean;
 
+  /** A proxy that is trusted acts for this client, until the exchange has ended: realip. Port 0: it is not known. */
+  actFor(address: string, port: number): void;
   /** The answer's head is about to be written: decides `keepAlive` by the location's limits and what is known of the client. */
   settleKeepAlive(): void;
   /** A write to the client did not leave at once: `send_timeout` runs until it has. */

@@ -8,17 +8,11 @@ import { openChannel } from '../transport/choose.ts';
 import { ClientHelloReader } from '../transport/client-hello.ts';
 import { Deadline, type DeadlineOwner } from '../transport/deadlines.ts';
 import type { ConnectionEnds } from './connection-ends.ts';
+import type { Greeting, Opened } from './greeting.ts';
 import type { ListenedServer, ListenSettings } from './listen-settings.ts';
+import { ProxyGreeting } from './proxy-greeting.ts';
 
-/** Who takes the connection when it is ready for HTTP. `unread`: what came already. */
-export type Opened = (channel: Channel, ends: ConnectionEnds, unread: Buffer | undefined) => void;
-
-/** What greets on the way there: to be counted and, when the gateway stops, to be ended. */
-export interface Greeting {
-  destroy(): void;
-}
-
-/** @returns the TLS handshake that is under way, if there is one; `left` is called when it is over */
+/** @returns the PROXY header or the TLS handshake that is under way, if there is one; `left` is called when it is over */
 export function acceptConnection(
   socket: Socket,
   listener: ListenSettings,
@@ -34,11 +28,25 @@ export function acceptConnection(
   }
   applyOptions(channel, listener);
   const ends = endsOf(channel, listener, id);
-  if (!listener.ssl) {
-    opened(channel, ends, undefined);
+  if (!listener.proxyProtocol) return goOn(channel, ends, undefined, opened, left);
+  return new ProxyGreeting(channel, ends, (told, unread, over) => goOn(channel, told, unread, opened, over), left);
+}
+
+/** What follows a PROXY header, or comes first where there is none. */
+function goOn(
+  channel: Channel,
+  ends: ConnectionEnds,
+  unread: Buffer | undefined,
+  opened: Opened,
+  left: (greeting: Greeting) => void,
+): Greeting | undefined {
+  if (!ends.listener.ssl) {
+    opened(channel, ends, unread);
     return undefined;
   }
-  return new TlsGreeting(channel, ends, opened, left);
+  const greeting = new TlsGreeting(channel, ends, opened, left);
+  if (unread !== undefined) greeting.channelData(unread, 0, unread.length);
+  return greeting;
 }
 
 function applyOptions(channel: Channel, { address, options }: ListenSettings): void {
@@ -56,6 +64,7 @@ function endsOf(channel: Channel, listener: ListenSettings, id: number): Connect
     clientAddress: local ? 'unix:' : unmapAddress(channel.remoteAddress),
     clientPort: channel.remotePort,
     ...serverEnd(channel, listener),
+    proxyHeader: undefined,
     tlsServer: undefined,
     plainOnTls: false,
   };

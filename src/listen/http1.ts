@@ -59,6 +59,8 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   readonly channel: Channel;
   readonly ends: ConnectionEnds;
   readonly acceptedAt = Date.now();
+  clientAddress: string;
+  clientPort: number;
   keepAlive = true;
   requests = 0;
   pipelined = false;
@@ -103,6 +105,8 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     this.#host = host;
     this.channel = channel;
     this.ends = ends;
+    this.clientAddress = ends.clientAddress;
+    this.clientPort = ends.clientPort;
     this.#deadline = new Deadline(this);
     const { settings } = host.defaultServer(this);
     this.#location = settings.outside;
@@ -115,20 +119,11 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   get id(): number {
     return this.ends.id;
   }
-  get clientAddress(): string {
-    return this.ends.clientAddress;
-  }
-  get clientPort(): number {
-    return this.ends.clientPort;
-  }
   get serverAddress(): string {
     return this.ends.serverAddress;
   }
   get serverPort(): number {
     return this.ends.serverPort;
-  }
-  get plainOnTls(): boolean {
-    return this.ends.plainOnTls;
   }
 
   // From the channel.
@@ -229,6 +224,11 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     if (!exchange.headSent && mayWait) this.channel.writeLatin1('HTTP/1.1 100 Continue\r\n\r\n');
   }
 
+  actFor(clientAddress: string, clientPort: number): void {
+    this.clientAddress = clientAddress;
+    this.clientPort = clientPort;
+  }
+
   settleKeepAlive(): void {
     const exchange = this.#exchange;
     if (exchange !== undefined && !this.#mayGoOn(exchange)) this.keepAlive = false;
@@ -287,6 +287,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     this.#location = exchange.location;
     this.#body.forget();
     this.#host.exchangeEnded(exchange);
+    this.actFor(this.ends.clientAddress, this.ends.clientPort);
     if (exchange.aborted) this.#host.connectionClosed(this); // It has outlived its client.
   }
 
