@@ -7,7 +7,7 @@ import type { Files } from './config/files.ts';
 import { readConfiguration } from './config/parser.ts';
 import { mayDefine, refusedDirectives } from './config/refused.ts';
 import { Registry } from './config/registry.ts';
-import { compileTemplate, VariableTable } from './config/template.ts';
+import { compileTemplate, type VariableOptions, VariableTable } from './config/template.ts';
 import { ErrorLogFile } from './diagnostics/error-log-file.ts';
 import type { LogFiles } from './diagnostics/log-files.ts';
 import { allModules } from './directives/all-modules.ts';
@@ -15,6 +15,7 @@ import { buildDraft, freezeSnapshot } from './directives/build-snapshot.ts';
 import type { Workshop } from './directives/draft.ts';
 import { checkConnections } from './directives/events.ts';
 import { joinListeners } from './directives/join-listeners.ts';
+import type { VariableSetter } from './directives/module.ts';
 import type { Exchange } from './exchange/exchange.ts';
 import type { ErrorLogTarget, Snapshot } from './snapshot.ts';
 import type { ZoneDirectory } from './zones/zone-directory.ts';
@@ -122,6 +123,8 @@ function makeWorkshop(options: LoadOptions, problems: Problems): Workshop {
   };
 }
 
+const setOf = (set: VariableSetter | undefined): VariableOptions => (set === undefined ? {} : { set });
+
 function makeVariables(): VariableTable<Exchange> {
   const variables = new VariableTable<Exchange>({
     captures: (exchange, n) => exchange.captures?.[n],
@@ -133,7 +136,7 @@ function makeVariables(): VariableTable<Exchange> {
   for (const module of allModules) {
     for (const [name, get] of Object.entries(module.variables)) {
       if (name.endsWith('*')) variables.definePrefix(name.slice(0, -1), get);
-      else variables.define(name, (exchange) => get(exchange, ''));
+      else variables.define(name, (exchange) => get(exchange, ''), setOf(module.settable[name]));
     }
   }
   return variables;

@@ -70,6 +70,8 @@ export interface VariableOptions {
   readonly volatile?: boolean;
   /** May be defined again, as `map` and `set` may; the last definition counts. Default false. */
   readonly changeable?: boolean;
+  /** What gives it another value, where that is kept elsewhere than in the table (`$args`). Makes it changeable by `setter`. */
+  readonly set?: (x: never, value: string) => void;
   /** Where the configuration defines it; undefined for those that are built in. */
   readonly at?: Position;
 }
@@ -97,6 +99,16 @@ interface Definition<X> {
   readonly options: VariableOptions;
 }
 
+/** A variable that the configuration gives values to (`set`). */
+interface Assigned<X> {
+  /** Where its value is kept. */
+  readonly cell: number;
+  /** Its value where nothing has given it one, and nothing else defines it. */
+  readonly unset: Getter<X>;
+  /** Bound by `resolve`; undefined where the cell is all. */
+  set: ((x: X, value: string) => void) | undefined;
+}
+
 /**
  * All variables of one kind of `X`. A name may be used before it is defined (`map` stands where it likes): `slot` hands out
  * a place, `resolve` fills all of them at the end. Names are case-insensitive.
@@ -107,6 +119,7 @@ export class VariableTable<X> {
   readonly #defined = new Map<string, Definition<X>>();
   readonly #prefixes = new Map<string, (x: X, rest: string) => string | undefined>();
   readonly #used = new Map<string, Use<X>>();
+  readonly #assigned = new Map<string, Assigned<X>>();
   #cells = 0;
 
   constructor(options: VariableTableOptions<X>) {
@@ -127,6 +140,29 @@ export class VariableTable<X> {
   /** All variables whose names begin so: `definePrefix('http_', (x, rest) => …)`. A longer prefix goes before a shorter one. */
   definePrefix(prefix: string, get: (x: X, rest: string) => string | undefined): void {
     this.#prefixes.set(prefix, get);
+  }
+
+  /**
+   * What gives a variable another value, as `set` does: it goes before what else defines the variable.
+   * @param unset its value where nothing has given it one, and nothing else defines it; remembered
+   * @throws ConfigError `the duplicate "x" variable` for one that is built in
+   */
+  setter(name: string, unset: Getter<X>, at?: Position): (x: X, value: string) => void {
+    const known = name.toLowerCase();
+    const options = this.#defined.get(known)?.options;
+    if (options !== undefined && !options.changeable && options.set === undefined)
+      throw new ConfigError(`the duplicate "${known}" variable`, at);
+    const assigned = this.#assigned.get(known) ?? { cell: this.#cells++, unset, set: undefined };
+    this.#assigned.set(known, assigned);
+    return (x, value) => {
+      if (assigned.set === undefined) this.#cellsOf(x)[assigned.cell] = value;
+      else assigned.set(x, value);
+    };
+  }
+
+  #cellsOf(x: X): (string | undefined | null)[] {
+    if (this.#cache === undefined) throw new TypeError('a variable that is remembered needs a table with a cache');
+    return this.#cache(x);
   }
 
   has(name: string): boolean {
@@ -151,6 +187,8 @@ export class VariableTable<X> {
    * @param pardoned names that may lack one because of a mistake that has been told already
    */
   resolve(pardoned: (name: string) => boolean = () => false): Problem[] {
+    for (const [name, assigned] of this.#assigned)
+      assigned.set = this.#defined.get(name)?.options.set as Assigned<X>['set'];
     const problems: Problem[] = [];
     for (const { slot, at } of this.#used.values()) {
       const get = this.#find(slot.name);
@@ -161,6 +199,24 @@ export class VariableTable<X> {
   }
 
   #find(name: string): Getter<X> | undefined {
+    const base = this.#findDefined(name);
+    const assigned = this.#assigned.get(name);
+    return assigned === undefined || assigned.set !== undefined ? base : this.#assignedGetter(assigned, base);
+  }
+
+  #assignedGetter({ cell, unset }: Assigned<X>, base: Getter<X> | undefined): Getter<X> {
+    return (x) => {
+      const cells = this.#cellsOf(x);
+      const value = cells[cell];
+      if (value !== undefined) return value ?? undefined;
+      if (base !== undefined) return base(x);
+      const made = unset(x);
+      cells[cell] = made ?? null;
+      return made;
+    };
+  }
+
+  #findDefined(name: string): Getter<X> | undefined {
     const definition = this.#defined.get(name);
     if (definition === undefined) return this.#findPrefix(name);
     const { cached = false, volatile = false } = definition.options;
@@ -177,11 +233,9 @@ export class VariableTable<X> {
   }
 
   #remember(get: Getter<X>): Getter<X> {
-    const cache = this.#cache;
-    if (cache === undefined) throw new TypeError('a cached variable needs a table with a cache');
     const cell = this.#cells++;
     return (x) => {
-      const cells = cache(x);
+      const cells = this.#cellsOf(x);
       let value = cells[cell];
       if (value === undefined) {
         value = get(x) ?? null;

@@ -14,7 +14,7 @@ import { map } from './map.ts';
 import type { Module } from './module.ts';
 import { proxy } from './proxy.ts';
 import { proxyCache } from './proxy-cache.ts';
-import { rewrite } from './return.ts';
+import { rewrite } from './rewrite.ts';
 import { ssi } from './ssi.ts';
 import { ssl } from './ssl.ts';
 import { staticFiles } from './static.ts';

@@ -7,6 +7,7 @@ import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { binaryAddress } from '../addresses.ts';
 import { directives } from '../config/directive.ts';
+import { parseSize } from '../config/quantities.ts';
 import { lowerCase } from '../config/source.ts';
 import { systemErrorCode, systemErrorText } from '../diagnostics/system-error.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -15,7 +16,7 @@ import { ProxyTlvError, proxyTlv } from '../http1/proxy-header.ts';
 import { VERSION } from '../version.ts';
 import { clock } from './clock.ts';
 import { requestCookie } from './cookies.ts';
-import { nginxModule, type VariableGetter } from './module.ts';
+import { nginxModule, type VariableGetter, type VariableSetter } from './module.ts';
 
 type Variables = Readonly<Record<string, VariableGetter>>;
 
@@ -115,6 +116,18 @@ const ofTunnel: Variables = {
   websocket_close_cause: ({ tunnel }) => tunnel?.endCause,
 };
 
+const settable: Readonly<Record<string, VariableSetter>> = {
+  args: (exchange, value) => {
+    exchange.args = value;
+    exchange.uriIsOriginal = false;
+  },
+  limit_rate: (exchange, value) => {
+    const rate = parseSize(value, 'km');
+    if (rate === undefined) exchange.log('error', `invalid $limit_rate "${value}"`);
+    else exchange.limitRate = rate;
+  },
+};
+
 export const httpVariables = nginxModule('http_variables', {
   doc: 'https://nginx.org/en/docs/http/ngx_http_core_module.html#variables',
   directives: directives({}),
@@ -129,6 +142,7 @@ export const httpVariables = nginxModule('http_variables', {
     ...withoutValue,
     ...ofTunnel,
   },
+  settable,
 });
 
 function isSecure(exchange: Exchange): boolean {

@@ -10,10 +10,15 @@ type Build<D extends DirectiveTable, Draft> = (set: SetOf<D>, draft: Draft, leve
 /** The value of a variable. `rest` is what follows the prefix where the name ends in `*`, else ''. */
 export type VariableGetter = (exchange: Exchange, rest: string) => string | undefined;
 
+/** Gives a variable another value. */
+export type VariableSetter = (exchange: Exchange, value: string) => void;
+
 export interface ModuleParts<D extends DirectiveTable> {
   readonly directives: D;
   /** Variables by name; a name that ends in `*` stands for all that begin so, and its getter is given the rest. */
   readonly variables?: Readonly<Record<string, VariableGetter>>;
+  /** Of those, what `set` may give another value, by name. */
+  readonly settable?: Readonly<Record<string, VariableSetter>>;
   /** One sentence on the module for the docs, with the page it follows. */
   readonly doc: string;
   /** Whether nginx builds it unless told otherwise (`--without-…`), or only when told to (`--with-…`); for -V. */
@@ -32,6 +37,7 @@ export interface Module {
   readonly name: string;
   readonly directives: DirectiveTable;
   readonly variables: Readonly<Record<string, VariableGetter>>;
+  readonly settable: Readonly<Record<string, VariableSetter>>;
   readonly doc: string;
   readonly nginx: 'default' | 'optional' | undefined;
   readonly main: Build<DirectiveTable, SnapshotDraft> | undefined;
@@ -50,6 +56,7 @@ export function nginxModule<const D extends DirectiveTable>(name: string, parts:
     name,
     directives: parts.directives,
     variables: parts.variables ?? {},
+    settable: parts.settable ?? {},
     doc: parts.doc,
     nginx: parts.nginx,
     main,

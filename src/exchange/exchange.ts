@@ -484,6 +484,8 @@ export interface LocationSettings {
   readonly headerFilters: readonly HeaderFilter[];
   readonly log: readonly ((exchange: Exchange) => void)[];
 
+  /** Whether a variable that is only given values by `set` is told when it is read without one. */
+  readonly warnsOfUnset: boolean;
   readonly errorPages: readonly ErrorPage[];
   readonly errorLog: ErrorLog;
   /** The file system path of a URI under `root` or `alias`; undefined where the two do not fit (regex location without captures …). */

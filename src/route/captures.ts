@@ -13,3 +13,8 @@ export function keepCaptures(exchange: Exchange, match: RegExpExecArray): void {
   for (const name of Object.keys(match.groups)) named[name] = match.groups[name] ?? '';
   exchange.namedCaptures = named;
 }
+
+/** Gives a named capture another value, as `set` does. */
+export function nameCapture(exchange: Exchange, name: string, value: string): void {
+  exchange.namedCaptures = Object.assign(Object.create(null), exchange.namedCaptures, { [name]: value });
+}

@@ -43,6 +43,7 @@ const DEFAULTS: LocationSettings = {
   content: [],
   headerFilters: [],
   log: [],
+  warnsOfUnset: true,
   errorPages: [],
   errorLog: silent,
   documentRoot: () => '/nowhere',
