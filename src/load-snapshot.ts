@@ -1,13 +1,15 @@
 // A configuration file to a snapshot: parse, check, inherit, build, freeze. Everything before traffic is on this page.
 
 import { setImmediate } from 'node:timers/promises';
-import { checkConfiguration } from './config/check.ts';
+import { checkingConfiguration } from './config/check.ts';
 import { Problems } from './config/errors.ts';
 import type { Files } from './config/files.ts';
-import { readConfiguration } from './config/parser.ts';
+import { readingConfiguration } from './config/parser.ts';
 import { mayDefine, refusedDirectives } from './config/refused.ts';
 import { Registry } from './config/registry.ts';
+import { inSlices } from './config/steps.ts';
 import { compileTemplate, type VariableOptions, VariableTable } from './config/template.ts';
+import type { Directive } from './config/tree.ts';
 import { ErrorLogFile } from './diagnostics/error-log-file.ts';
 import type { LogFiles } from './diagnostics/log-files.ts';
 import { allModules } from './directives/all-modules.ts';
@@ -62,36 +64,28 @@ export async function loadSnapshot(options: LoadOptions): Promise<LoadedSnapshot
 async function loadOnce(options: LoadOptions): Promise<LoadedSnapshot> {
   const problems = new Problems();
   const { files, logFiles, configFile, globals } = options;
-  const { root, fileNames } = readConfiguration({ file: configFile, files, problems, parameters: globals });
+  const { root, fileNames } = await inSlices(
+    readingConfiguration({ file: configFile, files, problems, parameters: globals }),
+  );
   if (fileNames.length === 0) return { snapshot: undefined, problems, fileNames };
   await setImmediate();
-  checkConfiguration(root, registry, problems);
+  await inSlices(checkingConfiguration(root, registry, problems));
   await setImmediate();
   const workshop = makeWorkshop(options, problems);
   const draft = await inSlices(buildDraft(allModules, workshop, root));
   await setImmediate();
-  const listeners = joinListeners(draft.http);
+  const listeners = await inSlices(joinListeners(draft.http));
   checkConnections(draft.core, listeners.length, problems);
-  const refused = refusedDirectives(root);
-  for (const unknown of workshop.variables.resolve((name) => mayDefine(refused, name))) problems.add(unknown);
+  await setImmediate();
+  let refused: readonly Directive[] | undefined;
+  const pardoned = (name: string): boolean => {
+    refused ??= refusedDirectives(root);
+    return mayDefine(refused, name);
+  };
+  for (const unknown of workshop.variables.resolve(pardoned)) problems.add(unknown);
   if (problems.failed) return { snapshot: undefined, problems, fileNames };
   for (const path of workshop.logPaths) logFiles.file(path).buffer(workshop.logBuffers.get(path));
   return { snapshot: freezeSnapshot(draft, listeners), problems, fileNames };
-}
-
-/** ms after which whoever waits for the event loop gets a turn of it. */
-const SLICE_MS = 5;
-
-/** Runs the steps, and lets the event loop turn between them whenever they have taken their slice. */
-async function inSlices<T>(steps: Generator<void, T>): Promise<T> {
-  let began = performance.now();
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-    if (performance.now() - began < SLICE_MS) continue;
-    await setImmediate();
-    began = performance.now();
-  }
 }
 
 function makeWorkshop(options: LoadOptions, problems: Problems): Workshop {

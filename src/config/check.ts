@@ -5,6 +5,7 @@ import type { Context, DirectiveSpec } from './directive.ts';
 import type { ProblemDetails, Problems, Warn } from './errors.ts';
 import { fragmentMend } from './fragment.ts';
 import type { Declaration, Registry } from './registry.ts';
+import { allSteps, type Steps } from './steps.ts';
 import type { Block, Directive } from './tree.ts';
 
 /**
@@ -12,7 +13,12 @@ import type { Block, Directive } from './tree.ts';
  * Lines of `raw` blocks are left to their module.
  */
 export function checkConfiguration(root: Block, registry: Registry, problems: Problems): void {
-  new Checker(root, registry, problems).check();
+  allSteps(checkingConfiguration(root, registry, problems));
+}
+
+/** The same in steps: one for each block. */
+export function checkingConfiguration(root: Block, registry: Registry, problems: Problems): Steps<void> {
+  return new Checker(root, registry, problems).check();
 }
 
 class Checker {
@@ -30,8 +36,8 @@ class Checker {
     this.#warn = (message, at) => problems.warn(message, at);
   }
 
-  check(): void {
-    this.#block(this.#root, 'main');
+  *check(): Steps<void> {
+    yield* this.#block(this.#root, 'main');
     if (this.#toldFragment) return;
     for (const name of this.#registry.required) this.#require(name);
   }
@@ -43,20 +49,24 @@ class Checker {
     });
   }
 
-  #block(block: Block, context: Context): void {
+  *#block(block: Block, context: Context): Steps<void> {
     const seen = new Map<DirectiveSpec, Directive>();
-    for (const directive of block.directives) this.#directive(directive, context, seen);
+    for (const directive of block.directives) {
+      const inner = this.#directive(directive, context, seen);
+      if (inner !== undefined) yield* this.#inside(directive, inner, context);
+    }
+    yield;
   }
 
-  #directive(directive: Directive, context: Context, seen: Map<DirectiveSpec, Directive>): void {
+  /** @returns what is declared of a directive whose block is to be checked, too */
+  #directive(directive: Directive, context: Context, seen: Map<DirectiveSpec, Directive>): DirectiveSpec | undefined {
     const declaration = this.#registry.find(directive.name, context);
     if (declaration === undefined) {
-      this.#misplacedOrUnknown(directive, context);
-      return;
+      return this.#misplacedOrUnknown(directive, context);
     }
     const { spec } = declaration;
     if (this.#formIsRight(directive, declaration)) this.#firstOrDuplicate(directive, declaration, seen);
-    this.#inside(directive, spec, context);
+    return directive.block === undefined ? undefined : spec;
   }
 
   #firstOrDuplicate(directive: Directive, declaration: Declaration, seen: Map<DirectiveSpec, Directive>): void {
@@ -77,10 +87,10 @@ class Checker {
   }
 
   /** What stands inside a block is checked even where the block itself is wrong. */
-  #inside({ block }: Directive, spec: DirectiveSpec, context: Context): void {
+  *#inside({ block }: Directive, spec: DirectiveSpec, context: Context): Steps<void> {
     if (block === undefined || spec.block === undefined) return;
     if (spec.block === 'raw') this.#rawBlock(block);
-    else this.#block(block, innerContext(spec.block, context));
+    else yield* this.#block(block, innerContext(spec.block, context));
   }
 
   #rawBlock(block: Block): void {
@@ -116,13 +126,12 @@ class Checker {
     });
   }
 
-  #misplacedOrUnknown(directive: Directive, context: Context): void {
+  #misplacedOrUnknown(directive: Directive, context: Context): DirectiveSpec | undefined {
     const { name } = directive;
     const { message, mend } = this.#registry.explain(name, context);
     const skeleton = context === 'main' ? this.#fragment() : undefined;
     this.#wrong(directive, message, { mend: joined(mend, skeleton) });
-    const [declaration] = this.#registry.declarations(name);
-    if (declaration !== undefined) this.#inside(directive, declaration.spec, context);
+    return this.#registry.declarations(name)[0]?.spec;
   }
 
   /** A `location` or an `upstream` as the whole file: how the file should look. */

@@ -26,6 +26,40 @@ export function levelSet<D extends DirectiveTable>(
   above?: SetOf<D>,
   isOverlay = false,
 ): SetOf<D> {
+  return above !== undefined && !hasOwn(table, block)
+    ? emptyBelow(table, above, isOverlay)
+    : makeSet(table, block, above, isOverlay);
+}
+
+function hasOwn(table: DirectiveTable, block: Block): boolean {
+  for (const [name, given] of grouped(block)) {
+    const spec = table[name];
+    if (spec !== undefined && given.some((directive) => directive.declaredBy === spec)) return true;
+  }
+  return false;
+}
+
+/** The set of all levels right below one that have nothing of their own: thousands of locations share a few. */
+const emptyPlain = new WeakMap<object, object>();
+const emptyOverlays = new WeakMap<object, object>();
+
+function emptyBelow<D extends DirectiveTable>(table: D, above: SetOf<D>, isOverlay: boolean): SetOf<D> {
+  const empties = isOverlay ? emptyOverlays : emptyPlain;
+  const known = empties.get(above);
+  if (known !== undefined) return known as SetOf<D>;
+  const made = makeSet(table, NOTHING_WRITTEN, above, isOverlay);
+  empties.set(above, made);
+  // Below an empty one nothing changes any more.
+  if (!isOverlay) empties.set(made, made);
+  return made;
+}
+
+function makeSet<D extends DirectiveTable>(
+  table: D,
+  block: Pick<Block, 'directives'>,
+  above: SetOf<D> | undefined,
+  isOverlay: boolean,
+): SetOf<D> {
   const { defaults, notInherited, neverInherited } = tableFacts(table);
   const parent: object = above ?? defaults;
   const values: Record<string, unknown> = Object.create(parent);
@@ -43,6 +77,7 @@ export function levelSet<D extends DirectiveTable>(
 }
 
 const NONE: readonly Directive[] = [];
+const NOTHING_WRITTEN = { directives: NONE };
 
 /** Where a value was set; undefined where it is the default. */
 export function placeOf<D extends DirectiveTable>(set: SetOf<D>, name: keyof D & string): SetPlace | undefined {
@@ -106,10 +141,10 @@ function isInherited(spec: DirectiveSpec): boolean {
   return spec.inherit === undefined && (spec.block === undefined || spec.block === 'raw');
 }
 
-const groups = new WeakMap<Block, ReadonlyMap<string, Directive[]>>();
+const groups = new WeakMap<Pick<Block, 'directives'>, ReadonlyMap<string, Directive[]>>();
 
 /** A block's directives by name: grouped once, whatever the number of tables that ask. */
-function grouped(block: Block): ReadonlyMap<string, Directive[]> {
+function grouped(block: Pick<Block, 'directives'>): ReadonlyMap<string, Directive[]> {
   const known = groups.get(block);
   if (known !== undefined) return known;
   const byName = new Map<string, Directive[]>();

@@ -5,6 +5,7 @@ import type { Files } from './files.ts';
 import { Includes } from './include.ts';
 import { Lexer, type Statement } from './lexer.ts';
 import { placeAt, type Source } from './source.ts';
+import { allSteps, type Steps } from './steps.ts';
 import type { Argument, Block, Directive, Position } from './tree.ts';
 
 /** Deeper than any configuration is; a file of braces alone must not exhaust the stack. */
@@ -28,20 +29,25 @@ export interface ReadOptions {
 
 /** Reads a configuration file and all that it includes. Mistakes go to `problems`; the tree holds what could be understood. */
 export function readConfiguration(options: ReadOptions): Configuration {
+  return allSteps(readingConfiguration(options));
+}
+
+/** The same in steps: one for each block that ends. */
+export function* readingConfiguration(options: ReadOptions): Steps<Configuration> {
   const { file, files, problems, parameters } = options;
   const includes = new Includes(file, files, problems);
   const directives: Directive[] = [];
-  if (parameters !== undefined) parseInto(directives, commandLine(parameters), includes, problems);
+  if (parameters !== undefined) yield* parseInto(directives, commandLine(parameters), includes, problems);
   const source = includes.open(file);
-  if (source !== undefined) parseInto(directives, source, includes, problems);
+  if (source !== undefined) yield* parseInto(directives, source, includes, problems);
   const at = placeAt(source ?? { file, text: '' }, 0);
   return { root: { directives, at, end: placeAt(at.source, at.source.text.length) }, fileNames: includes.fileNames };
 }
 
 const commandLine = (text: string): Source => ({ file: 'command line', text, commandLine: true });
 
-function parseInto(directives: Directive[], source: Source, includes: Includes, problems: Problems): void {
-  new Parser(source, directives, includes, problems).parse();
+function parseInto(directives: Directive[], source: Source, includes: Includes, problems: Problems): Steps<void> {
+  return new Parser(source, directives, includes, problems).parse();
 }
 
 interface OpenBlock {
@@ -71,25 +77,22 @@ class Parser {
     this.#outermost = directives;
   }
 
-  parse(): void {
+  *parse(): Steps<void> {
     let statement = this.#lexer.next();
     while (statement.kind !== 'ended' && this.#open.length <= DEEPEST) {
-      this.#take(statement);
+      yield* this.#take(statement);
       statement = this.#lexer.next();
     }
     if (statement.kind === 'ended') this.#ended(statement);
     else this.#problems.error('blocks are nested too deep', statement.at);
   }
 
-  #take(statement: Statement): void {
-    if (statement.kind === 'terminated') this.#terminated(statement);
-    else if (statement.kind === 'opened') this.#opened(statement);
-    else this.#closed(statement.at);
-  }
-
-  #terminated({ words, at, spoilt }: Statement): void {
-    if (spoilt) return;
-    if (words[0]?.text === 'include') this.#include(words, at);
+  *#take(statement: Statement): Steps<void> {
+    const { kind, words, at } = statement;
+    if (kind === 'opened') this.#opened(statement);
+    else if (kind === 'closed') yield this.#closed(at);
+    else if (statement.spoilt) return;
+    else if (words[0]?.text === 'include') yield* this.#include(words, at);
     else this.#add(words, at, undefined);
   }
 
@@ -125,7 +128,7 @@ class Parser {
     this.#target.push({ name: name.text, args, at: name.at, end, block, value: undefined, declaredBy: undefined });
   }
 
-  #include(words: readonly Argument[], end: Position): void {
+  *#include(words: readonly Argument[], end: Position): Steps<void> {
     const [name, pattern] = words;
     if (name === undefined || pattern === undefined || words.length !== 2) {
       const details = { noticed: end, mend: 'include takes one file name or pattern' };
@@ -134,7 +137,7 @@ class Parser {
     }
     const target = this.#target;
     for (const source of this.#includes.named(pattern, end)) {
-      parseInto(target, source, this.#includes, this.#problems);
+      yield* parseInto(target, source, this.#includes, this.#problems);
       this.#includes.close();
     }
   }

@@ -1,13 +1,18 @@
 // All servers that listen on one address become one listener: its socket's options, its default server, its names.
 
+import type { Steps } from '../config/steps.ts';
 import type { ListenedServer, ListenSettings } from '../listen/listen-settings.ts';
 import { compileServerNames, type NamedServer, type ServerNames } from '../route/server-names.ts';
 import type { DraftListen, HttpDraft, ServerDraft, Workshop } from './draft.ts';
 import { finishServer } from './finish-server.ts';
 
 /** The listeners of a draft, in the order in which the configuration first names their addresses. Mistakes go to the workshop. */
-export function joinListeners({ servers, workshop }: HttpDraft): ListenSettings[] {
-  const finished = new Map(servers.map((server) => [server, finish(server)] as const));
+export function* joinListeners({ servers, workshop }: HttpDraft): Steps<ListenSettings[]> {
+  const finished = new Map<ServerDraft, ListenedServer>();
+  for (const server of servers) {
+    finished.set(server, finish(server));
+    yield;
+  }
   const shares = [...sharesByAddress(servers, workshop).values()];
   return shares.map((entries) => joinOne(entries, finished, workshop));
 }
@@ -29,7 +34,8 @@ function sharesByAddress(servers: readonly ServerDraft[], workshop: Workshop): M
       const { key } = listen.address;
       const shares = byKey.get(key) ?? [];
       byKey.set(key, shares);
-      if (shares.some((share) => share.server === server)) workshop.error(`a duplicate listen ${key}`, listen.at);
+      // All that one server listens on come one after the other.
+      if (shares.at(-1)?.server === server) workshop.error(`a duplicate listen ${key}`, listen.at);
       else shares.push({ listen, server });
     }
   }

@@ -46,13 +46,33 @@ export class Levels {
   }
 
   level(index: number): Level {
-    const set = this.set(index);
-    return {
-      block: this.#block,
-      has: (name: string): boolean => placeOf(set, name)?.own ?? false,
-      stands: (name: string): boolean => this.#block.directives.some((directive) => directive.name === name),
-      at: (name: string): Position | undefined => placeOf(set, name)?.at,
-      places: (name: string): readonly Position[] => directivesOf(set, name).map(({ at }) => at),
-    };
+    return new ModulesLevel(this.#block, this.set(index));
+  }
+}
+
+/** A level as one module sees it; there are very many of them, each for a moment. */
+class ModulesLevel implements Level {
+  readonly block: Block;
+  readonly #set: AnySet;
+
+  constructor(block: Block, set: AnySet) {
+    this.block = block;
+    this.#set = set;
+  }
+
+  has(name: string): boolean {
+    return placeOf(this.#set, name)?.own ?? false;
+  }
+
+  stands(name: string): boolean {
+    return this.block.directives.some((directive) => directive.name === name);
+  }
+
+  at(name: string): Position | undefined {
+    return placeOf(this.#set, name)?.at;
+  }
+
+  places(name: string): readonly Position[] {
+    return directivesOf(this.#set, name).map(({ at }) => at);
   }
 }

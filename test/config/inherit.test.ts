@@ -57,6 +57,17 @@ describe('a level', () => {
     );
   });
 
+  test('that sets nothing is one with its siblings and with those below it, and takes nothing for its own', () => {
+    const text = 'http { root a; server { root b; timeout 9s; location / { } location /y/ { } } }';
+    const { server, location } = levels(text);
+    const [first, second] = server.location.map(({ block }) => levelSet(table, block, server));
+    assert.deepEqual([first === location, second === location, second === server], [true, true, false]);
+    assert.deepEqual([second?.root, second?.timeout], ['b', 60_000]);
+    assert.equal(placeOf(second ?? assert.fail(), 'root')?.own, false);
+    const below = levelSet(table, server.location[1]?.block ?? assert.fail(), location);
+    assert.deepEqual([below.root, below.timeout, placeOf(below, 'root')?.own], ['b', 60_000, false]);
+  });
+
   test('has an empty list, or the default alone, where nothing is set', () => {
     const { location } = levels('http { server { location / { } } }');
     assert.deepEqual(location.header, []);
