@@ -210,3 +210,64 @@ function longestZeroRun(words: readonly number[]): { start: number; length: numb
   });
   return longest;
 }
+
+/** A network in CIDR notation: the addresses that have the first `bits` of `bytes`. */
+export interface Network {
+  /** 4 or 16 bytes; those behind the first `bits` are 0. */
+  readonly bytes: Uint8Array;
+  readonly bits: number;
+  /** The text named an address in it rather than the network: `10.0.0.1/8`. */
+  readonly hadLowBits: boolean;
+}
+
+/** Reads an address or `address/bits`; undefined where the text is neither. */
+export function parseNetwork(text: string): Network | undefined {
+  const slash = text.indexOf('/');
+  const given = addressBytes(slash < 0 ? text : text.slice(0, slash));
+  if (given === undefined) return undefined;
+  const most = given.length * 8;
+  const bits = slash < 0 ? most : prefixLength(text.slice(slash + 1));
+  if (bits === undefined || bits > most) return undefined;
+  const bytes = given.map((byte, index) => byte & byteMask(bits - index * 8));
+  return { bytes, bits, hadLowBits: bytes.some((byte, index) => byte !== given[index]) };
+}
+
+function prefixLength(text: string): number | undefined {
+  return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
+}
+
+/** The mask of a byte of which so many bits count; any number. */
+const byteMask = (bits: number): number => (bits >= 8 ? 0xff : bits <= 0 ? 0 : (0xff << (8 - bits)) & 0xff);
+
+/** Whom to trust, to admit, to send away: networks, and `unix:` for whoever comes over a unix socket. */
+export class Networks {
+  readonly #networks: readonly Network[];
+  readonly #unix: boolean;
+
+  /** @param unix whether unix sockets belong to them */
+  constructor(networks: readonly Network[], unix = false) {
+    this.#networks = networks;
+    this.#unix = unix;
+  }
+
+  /** @param address text; one of IPv4 in IPv6 clothes is what it is, `unix:` is any unix socket */
+  has(address: string): boolean {
+    if (address.startsWith('unix:')) return this.#unix;
+    const bytes = plainAddressBytes(address);
+    return bytes !== undefined && this.#networks.some((network) => isIn(network, bytes));
+  }
+}
+
+/** As `addressBytes`; an IPv4 address in IPv6 clothes has its 4 bytes. */
+export function plainAddressBytes(text: string): Uint8Array | undefined {
+  const bytes = addressBytes(text);
+  return bytes !== undefined && bytes.length === 16 && isMappedIpv4(bytes) ? bytes.subarray(12) : bytes;
+}
+
+function isIn({ bytes, bits }: Network, address: Uint8Array): boolean {
+  if (address.length !== bytes.length) return false;
+  for (let index = 0; index * 8 < bits; index++) {
+    if (((address[index] as number) & byteMask(bits - index * 8)) !== bytes[index]) return false;
+  }
+  return true;
+}

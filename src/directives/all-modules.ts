@@ -14,6 +14,7 @@ import { map } from './map.ts';
 import type { Module } from './module.ts';
 import { proxy } from './proxy.ts';
 import { proxyCache } from './proxy-cache.ts';
+import { realIp } from './real-ip.ts';
 import { rewrite } from './rewrite.ts';
 import { ssi } from './ssi.ts';
 import { ssl } from './ssl.ts';
@@ -32,6 +33,7 @@ export const allModules: readonly Module[] = [
   upstream,
   ssl,
   http2,
+  realIp,
   rewrite,
   tryFiles,
   proxy,
