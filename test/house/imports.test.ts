@@ -7,7 +7,7 @@ import { type SourceFile, sourceFiles } from './source-files.ts';
 /** The lowest first. Who stands on one floor does not know each other. */
 const FLOORS = [
   ['addresses.ts', 'version.ts', 'diagnostics', 'transport', 'zones'],
-  ['config', 'http1'],
+  ['config', 'http1', 'resolver'],
   ['exchange'],
   ['listen', 'route', 'upstream', 'websocket'],
   ['serve', 'snapshot.ts'],
