@@ -6,12 +6,10 @@ import { type Address, formatAddress } from '../addresses.ts';
 import { directives, type SetOf } from '../config/directive.ts';
 import { ConfigError } from '../config/errors.ts';
 import { parseSize } from '../config/quantities.ts';
-import { parseTemplate } from '../config/template.ts';
 import type { Position } from '../config/tree.ts';
 import {
   address,
   alone,
-  any,
   argument,
   integer,
   literal,
@@ -19,19 +17,18 @@ import {
   parameters,
   saying,
   seconds,
-  template,
   text,
   time,
   word,
 } from '../config/values.ts';
-import type { Exchange } from '../exchange/exchange.ts';
-import type { StickySettings } from '../upstream/balance/stickiness.ts';
 import { DEFAULT_KEEPALIVE, type KeepaliveSettings } from '../upstream/keepalive.ts';
 import type { PeerSettings } from '../upstream/peer.ts';
 import { sharedPeers } from '../upstream/peer-table.ts';
 import { Upstream } from '../upstream/upstream.ts';
 import type { Level, UpstreamDraft, Workshop } from './draft.ts';
 import { nginxModule } from './module.ts';
+import { stickyKind, stickySettings } from './sticky.ts';
+import { checkOrder, methodOf, methodTable } from './upstream-methods.ts';
 import { upstreamVariables } from './upstream-variables.ts';
 import { checkZoneSizes, declareZone, SMALLEST_ZONE } from './zone-names.ts';
 
@@ -107,12 +104,14 @@ const table = directives({
     args: [time('time')],
     doc: 'How long an idle connection is kept; default 60 s.',
   },
+  ...methodTable,
   sticky: {
     in: ['upstream'],
-    args: [argument('kind', 'route', (kind) => readStickyKind(kind)), any(template('variable'))],
-    doc: '`sticky route $variable …`: the first variable that is not empty names the server by its `route` (or the MD5 of its address). Bare `sticky route`: the gateway itself sets a cookie `route`; clients without one are spread by consistent hash of their address.',
+    args: [stickyKind],
+    doc: 'The same client to the same server. `cookie NAME`: by a cookie that each answer sets (`expires=TIME|max domain= path= httponly secure samesite=`). `route $variable …`: the first variable that is not empty names the server by its `route` (or the MD5 of its address). `learn create=$variable lookup=$variable zone=NAME:SIZE [timeout=10m] [header]`: by sessions that the servers make. Bare `sticky route`: the gateway itself sets a cookie `route`; clients without one are spread by consistent hash of their address.',
     since: '1.29.6',
-    differs: 'Bare `sticky route` is ours. `sticky cookie` and `sticky learn` are not there yet.',
+    differs:
+      'Bare `sticky route` is ours. `sticky` may stand above the method, which is a warning; nginx drops it then. `learn` learns from a 101 at once, with or without `header`. Sessions survive a reload.',
   },
 });
 
@@ -126,6 +125,7 @@ export const upstream = nginxModule('http_upstream', {
   upstream(set, draft, level) {
     const { workshop, name, at } = draft;
     checkZone(set, draft);
+    checkOrder(level, workshop);
     // Where a line was refused, or a name is not known yet, the group is not whole: there is nothing to say of it.
     if (!level.stands('server')) throw new ConfigError('no servers are inside upstream', at, NO_SERVERS);
     const peers = set.server.map((server) => workshop.problems.attempt(() => peersOf(server, workshop)));
@@ -133,8 +133,10 @@ export const upstream = nginxModule('http_upstream', {
     if (level.places('server').length < standing(level, 'server') || peers.includes(undefined)) return;
     if (servers.every((server) => server.backup))
       throw new ConfigError(`no servers in upstream "${name}"`, at, NO_SERVERS);
+    const balancer = methodOf(set, level, workshop);
+    const sticky = set.sticky === undefined ? undefined : stickySettings(set.sticky, draft);
     draft.upstream = new Upstream(
-      { name, servers, keepalive: keepaliveOf(set), sticky: stickyOf(set, draft) },
+      { name, servers, keepalive: keepaliveOf(set), balancer, sticky },
       sharedPeers(workshop.zones),
     );
   },
@@ -219,30 +221,5 @@ function keepaliveOf(set: Set): KeepaliveSettings {
     requests: set.keepalive_requests ?? DEFAULT_KEEPALIVE.requests,
     time: set.keepalive_time ?? DEFAULT_KEEPALIVE.time,
     timeout: set.keepalive_timeout ?? DEFAULT_KEEPALIVE.timeout,
-  };
-}
-
-function readStickyKind(kind: string): 'route' {
-  if (kind === 'route') return kind;
-  if (kind === 'cookie' || kind === 'learn') {
-    throw new ConfigError(`"sticky ${kind}" is not supported yet`, undefined, { mend: 'use "sticky route"' });
-  }
-  throw new ConfigError(`unknown parameter "${kind}"`);
-}
-
-function stickyOf(set: Set, draft: UpstreamDraft): StickySettings | undefined {
-  const { sticky } = set;
-  if (sticky === undefined) return undefined;
-  const { workshop } = draft;
-  for (const { text: given, at } of sticky.variable) {
-    if (!given.startsWith('$')) throw new ConfigError(`invalid variable name "${given}"`, at);
-  }
-  if (sticky.variable.length > 0) return { kind: 'route', lookups: sticky.variable.map((one) => workshop.text(one)) };
-  const own = (name: string): ((exchange: Exchange) => string) => workshop.text(parseTemplate(`$${name}`, sticky.at));
-  return {
-    kind: 'own cookie',
-    cookie: own('cookie_route'),
-    argument: own('arg_route'),
-    key: workshop.secrets.stickyKey,
   };
 }

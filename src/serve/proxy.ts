@@ -137,6 +137,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
   // Attempts.
 
   #tryNext(): void {
+    this.exchange.upstreamHead = undefined;
     const peer = this.#attempts.next();
     if (peer instanceof UpstreamFault) {
       this.#trace = this.#newTrace(this.target.upstream.name);
@@ -249,8 +250,8 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     const { exchange } = this;
     const connection = this.#connection as UpstreamConnection;
     const request = this.#head as ProxyRequestHead;
-    takeAnswerHead(exchange, head, this.settings);
     this.#addCookie();
+    takeAnswerHead(exchange, head, this.settings);
     const opened = openTunnel(exchange, this.settings, request, head, connection, (tunnel) =>
       this.#tunnelEnded(tunnel),
     );
@@ -279,12 +280,13 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     if (settings.interceptErrors && head.status >= 300 && this.#intercepts(head.status)) {
       this.#dropConnection();
       this.#end();
+      this.#addCookie();
       exchange.fail(head.status);
       return;
     }
     this.#answering = true;
-    takeAnswerHead(exchange, head, settings);
     this.#addCookie();
+    takeAnswerHead(exchange, head, settings);
     exchange.gather();
     exchange.sendHead();
   }
@@ -341,6 +343,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     this.#logDisabled();
     this.#closeTrace(fault.status);
     this.#end();
+    this.#addCookie();
     this.exchange.fail(fault.status);
   }
 

@@ -1,11 +1,19 @@
 // All tables that the threads share: the master allocates, workers join, and a reload changes only what it has to.
 
+import { SharedCache } from './shared-cache.ts';
 import { MAX_WORKERS, type Row, type RowShape, SharedRows, type SharedRowsState } from './shared-rows.ts';
 
 /** What a worker needs to join: plain, and fit for `workerData` and `postMessage`. */
 export interface ZoneDirectoryState {
   readonly workers: SharedArrayBuffer;
   readonly tables: readonly (readonly [name: string, table: SharedRowsState])[];
+  readonly caches: readonly (readonly [identity: string, memory: SharedArrayBuffer])[];
+}
+
+/** The memory of a cache, and the configurations that asked for it and have not ended. */
+interface HeldMemory {
+  readonly memory: SharedArrayBuffer;
+  readonly holders: Set<number>;
 }
 
 /**
@@ -20,6 +28,7 @@ export class ZoneDirectory {
   readonly leads: boolean;
   readonly #workers: Int32Array;
   readonly #tables = new Map<string, SharedRows>();
+  readonly #caches = new Map<string, HeldMemory>();
   #configuration = 0;
 
   private constructor(worker: number, leads: boolean, workers: Int32Array) {
@@ -56,6 +65,10 @@ export class ZoneDirectory {
   /** This configuration has gone from all workers, or was never used: rows that no other one has are freed once they are idle. */
   endConfiguration(configuration: number): void {
     for (const table of this.#tables.values()) table.drop(configuration);
+    for (const [identity, { holders }] of this.#caches) {
+      holders.delete(configuration);
+      if (holders.size === 0) this.#caches.delete(identity);
+    }
   }
 
   /**
@@ -65,6 +78,20 @@ export class ZoneDirectory {
   row(table: string, shape: RowShape, identity: string): Row {
     const rows = this.#table(table, shape);
     return this.leads ? rows.hold(identity, this.#configuration) : rows.find(identity);
+  }
+
+  /**
+   * The cache of an identity, with what it held before a reload where it was there before. Give the size a part in the identity:
+   * one of another size is another cache.
+   * @throws {RangeError} for more bytes than there are
+   */
+  cache(identity: string, bytes: number): SharedCache {
+    const held = this.#caches.get(identity) ?? { memory: new SharedArrayBuffer(bytes), holders: new Set<number>() };
+    if (this.leads) {
+      held.holders.add(this.#configuration);
+      this.#caches.set(identity, held);
+    }
+    return new SharedCache(held.memory, this.#worker);
   }
 
   /** A worker has died and none of its threads runs any more: what it counted is forgotten, what it had locked is open. */
@@ -79,12 +106,15 @@ export class ZoneDirectory {
 
   state(): ZoneDirectoryState {
     const tables = [...this.#tables].map(([name, table]) => [name, table.state()] as const);
-    return { workers: this.#workers.buffer as SharedArrayBuffer, tables };
+    const caches = [...this.#caches].map(([identity, { memory }]) => [identity, memory] as const);
+    return { workers: this.#workers.buffer as SharedArrayBuffer, tables, caches };
   }
 
   /** Takes over what the leader has now. */
   adopt(state: ZoneDirectoryState): void {
     for (const [name, table] of state.tables) this.#table(name, table.shape).adopt(table);
+    this.#caches.clear();
+    for (const [identity, memory] of state.caches) this.#caches.set(identity, { memory, holders: new Set() });
   }
 
   #table(name: string, shape: RowShape): SharedRows {

@@ -59,7 +59,9 @@ export class Selection {
   hash = 0;
   rehash = 0;
   passed = 0;
-  /** Of bare `sticky route`: what the client's cookie says, and whether it came over TLS. Of `learn`: the session that was asked for. */
+  /** Of `sticky learn`: the session that the request belongs to. */
+  session = '';
+  /** Of bare `sticky route`: what the client's cookie says, and whether it came over TLS. */
   cookieSeen = '';
   overTls = false;
   /** The peer taken now. */

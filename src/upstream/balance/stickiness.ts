@@ -4,11 +4,12 @@ import { createHash } from 'node:crypto';
 import type { PeerSettings } from '../peer.ts';
 import type { Stickiness } from './balancer.ts';
 import { StickyCookie, type StickyCookieSettings } from './sticky-cookie.ts';
+import { StickyLearn, type StickyLearnSettings } from './sticky-learn.ts';
 import { ownRouteId, StickyOwnCookie, type StickyOwnCookieSettings } from './sticky-own-cookie.ts';
 import { StickyRoute, type StickyRouteSettings } from './sticky-route.ts';
 
 /** https://nginx.org/en/docs/http/ngx_http_upstream_module.html#sticky */
-export type StickySettings = StickyRouteSettings | StickyCookieSettings | StickyOwnCookieSettings;
+export type StickySettings = StickyRouteSettings | StickyCookieSettings | StickyLearnSettings | StickyOwnCookieSettings;
 
 /** What identifies a peer in a client's hands; '' where nothing is sticky. */
 export function routeIdOf(peer: PeerSettings, sticky: StickySettings | undefined): string {
@@ -23,6 +24,8 @@ export function makeStickiness(sticky: StickySettings): Stickiness {
       return new StickyRoute(sticky);
     case 'cookie':
       return new StickyCookie(sticky);
+    case 'learn':
+      return new StickyLearn(sticky);
     case 'own cookie':
       return new StickyOwnCookie(sticky);
   }
