@@ -114,8 +114,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     this.#bodyState = 'none';
     if (status === 0 || this.#over) return;
     this.#dropConnection();
-    this.#end();
-    this.exchange.fail(status);
+    this.#fail(status);
   }
 
   #sendBody(bytes: Buffer, start: number, end: number): void {
@@ -185,8 +184,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
   #refuse(status: number, reason: string): void {
     this.exchange.log('error', reason);
     this.#dropConnection();
-    this.#end();
-    this.exchange.fail(status);
+    this.#fail(status);
   }
 
   #sendRequest(head: ProxyRequestHead): void {
@@ -279,9 +277,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     const { exchange, settings } = this;
     if (settings.interceptErrors && head.status >= 300 && this.#intercepts(head.status)) {
       this.#dropConnection();
-      this.#end();
-      this.#addCookie();
-      exchange.fail(head.status);
+      this.#fail(head.status);
       return;
     }
     this.#answering = true;
@@ -342,9 +338,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     this.#logFault(fault);
     this.#logDisabled();
     this.#closeTrace(fault.status);
-    this.#end();
-    this.#addCookie();
-    this.exchange.fail(fault.status);
+    this.#fail(fault.status);
   }
 
   #progress(): { method: string; sent: boolean; replayable: boolean } {
@@ -401,6 +395,12 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     this.#closeTrace(0);
     this.#attempts.end();
     this.#gathered = [];
+  }
+
+  #fail(status: number): void {
+    this.#end();
+    this.#addCookie();
+    this.exchange.fail(status);
   }
 
   #newTrace(address: string): UpstreamTrace {
