@@ -113,7 +113,6 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
   bodyFault(status: number): void {
     this.#bodyState = 'none';
     if (status === 0 || this.#over) return;
-    this.#dropConnection();
     this.#fail(status);
   }
 
@@ -183,7 +182,6 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
 
   #refuse(status: number, reason: string): void {
     this.exchange.log('error', reason);
-    this.#dropConnection();
     this.#fail(status);
   }
 
@@ -276,7 +274,6 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
   #passHead(head: ResponseHead): void {
     const { exchange, settings } = this;
     if (settings.interceptErrors && head.status >= 300 && this.#intercepts(head.status)) {
-      this.#dropConnection();
       this.#fail(head.status);
       return;
     }
@@ -399,6 +396,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
 
   #fail(status: number): void {
     this.#end();
+    this.#dropConnection();
     this.#addCookie();
     this.exchange.fail(status);
   }
