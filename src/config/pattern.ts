@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { ConfigError } from './errors.ts';
 import { byteString, placeWithin } from './source.ts';
 import type { Position } from './tree.ts';
+import { bytesWithProperty } from './unicode-properties.ts';
 
 export interface Pattern {
   /** As it stands in the configuration. */
@@ -246,7 +247,8 @@ class Translator {
     if ('gk'.includes(character)) return this.#reference();
     if (/[0-9]/.test(character)) return this.#digits();
     if (character === 'x') return this.#hexadecimal();
-    if ('KGXCpPcou'.includes(character)) throw this.#refuse(`\\${character}`, this.#index, 2);
+    if ('pP'.includes(character)) return this.#property();
+    if ('KGXCcou'.includes(character)) throw this.#refuse(`\\${character}`, this.#index, 2);
     if (/[a-zA-Z]/.test(character) && !'tnrf'.includes(character)) {
       throw this.#fault('unrecognized character follows \\', this.#index + 1);
     }
@@ -258,6 +260,22 @@ class Translator {
     if (!this.#modes.m) return this.#take(2, anchor(character === 'A' ? '^' : '$'));
     this.#canBacktrack = true;
     return this.#take(2, anchor(SAME[character] as string));
+  }
+
+  #property(): Piece {
+    const bytes = this.#propertyBytes();
+    return atom(bytes === '' ? '[]' : `[${bytes}]`);
+  }
+
+  /** `\p{L}`, `\pL`, `\P{L}`, `\p{^L}`, as members of a class. */
+  #propertyBytes(): string {
+    const found = /^\\([pP])(?:\{(\^?[\w& ]+)\}|(\w))/.exec(this.#rest);
+    if (found === null) throw this.#fault('malformed \\P or \\p sequence', this.#index + 2);
+    const [whole, letter, braced, single = ''] = found;
+    const bytes = bytesWithProperty(braced ?? single, letter === 'P');
+    if (bytes === undefined) throw this.#fault('unknown property after \\P or \\p', this.#index + whole.length);
+    this.#index += whole.length;
+    return bytes;
   }
 
   #set(character: string): string {
@@ -451,7 +469,8 @@ class Translator {
     const character = this.#pattern.charAt(this.#index + 1);
     if (character === 'x') return this.#classHexadecimal();
     if (/[0-7]/.test(character)) return this.#classOctal();
-    if ('QEpPcoRXBCGKNu'.includes(character)) throw this.#refuse(`\\${character} in a class`, this.#index, 2);
+    if ('pP'.includes(character)) return { code: undefined, source: this.#propertyBytes() };
+    if ('QEcoRXBCGKNu'.includes(character)) throw this.#refuse(`\\${character} in a class`, this.#index, 2);
     this.#index += 2;
     const set = Object.hasOwn(SETS, character) ? (SETS[character] as string) : '';
     const control = 'aebtnrf'.indexOf(character);

@@ -67,13 +67,28 @@ function rootPlaces(written: Template, workshop: Workshop): FilePlaces {
 function aliasPlaces(written: Template, { pattern, workshop }: LocationDraft): FilePlaces {
   const alias = absolutePath(written, workshop, (path) => path);
   if (pattern === undefined || pattern.kind === 'regex')
-    return { documentRoot: alias, filePath: alias, aliasLength: undefined };
+    return {
+      documentRoot: alias,
+      filePath: (exchange, uri) => wholeAlias(exchange, uri, alias),
+      aliasLength: undefined,
+    };
   const { length } = pattern.text;
   return {
     documentRoot: alias,
     filePath: (exchange, uri) => alias(exchange) + uri.slice(length),
     aliasLength: length,
   };
+}
+
+const FOUND = Symbol('what try_files has found under an alias made of captures');
+
+/** `try_files` has found this URI under the alias, which stands for the whole path otherwise. */
+export function addToAlias(exchange: Exchange, uri: string): void {
+  exchange.setNote(FOUND, uri);
+}
+
+function wholeAlias(exchange: Exchange, uri: string, alias: Text): string {
+  return exchange.note(FOUND) === uri ? alias(exchange) + uri : alias(exchange);
 }
 
 /**

@@ -30,6 +30,7 @@ import { locationPatternKind } from './location-pattern.ts';
 import { mediaTypes } from './media-types.ts';
 import { nginxModule } from './module.ts';
 import { defineCaptures } from './named-captures.ts';
+import { poolSize } from './pool-size.ts';
 import { firstName, serverNameKind } from './server-name.ts';
 import { compileSize, sizeValue } from './size-value.ts';
 
@@ -192,6 +193,13 @@ const table = directives({
     default: '4 8k',
     doc: 'How many larger buffers a head may take. A request line that does not fit one gets 414, a header field 400.',
   },
+  connection_pool_size: {
+    in: SERVERS,
+    args: [poolSize],
+    default: '512',
+    effect: 'no effect',
+    doc: 'V8 has the memory. No `large_client_header_buffers` may be smaller.',
+  },
   keepalive_timeout: {
     in: SETTINGS,
     args: [time('timeout'), optional(seconds('header'))],
@@ -343,11 +351,9 @@ function serverSettings(set: Set, draft: ServerDraft): Partial<Mutable<ServerSet
   };
 }
 
-/** nginx's `connection_pool_size` where nobody sets it; we have no such pool, but know what nginx says. */
-const CONNECTION_POOL_SIZE = 512;
-
+/** We have no such pool, but know what nginx says. */
 function checkHeaderBuffers(set: Set, { workshop }: ServerDraft, level: Level): void {
-  if (set.large_client_header_buffers.size >= CONNECTION_POOL_SIZE) return;
+  if (set.large_client_header_buffers.size >= set.connection_pool_size) return;
   const limit = 'must be equal to or greater than "connection_pool_size"';
   workshop.error(`the "large_client_header_buffers" size ${limit}`, level.at('large_client_header_buffers'));
 }

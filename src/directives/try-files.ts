@@ -15,6 +15,7 @@ import { DECLINED, PENDING, type Verdict } from '../exchange/verdict.ts';
 import { answerSafely } from '../serve/answer.ts';
 import { pathBytes } from '../serve/file-path.ts';
 import type { LocationDraft } from './draft.ts';
+import { addToAlias } from './file-places.ts';
 import { nginxModule } from './module.ts';
 
 interface WrittenCandidate {
@@ -64,17 +65,11 @@ export const tryFiles = nginxModule('http_try_files', {
       args: [triesKind],
       inherit: false,
       doc: 'Answers with the first file that is there, or folder where the name ends in `/`; where none is, with the last argument: a URI, a `@name`, or `=code`.',
-      differs: 'Not together with `alias` in a location with a regular expression.',
     },
   }),
-  location({ try_files: written }, draft, level) {
+  location({ try_files: written }, draft) {
     if (written === undefined) return;
-    if (draft.aliasLength === undefined)
-      throw new ConfigError(
-        '"try_files" cannot follow "alias" in a location given by regular expression',
-        level.at('try_files'),
-      );
-    const settings = triesSettings(written, draft, draft.aliasLength);
+    const settings = triesSettings(written, draft);
     draft.precontent.push((exchange) => new FileTries(exchange, settings).next());
   },
 });
@@ -89,14 +84,13 @@ interface Candidate {
 interface TriesSettings {
   readonly candidates: readonly Candidate[];
   readonly otherwise: number | Text;
-  /** So much of the URI an `alias` stands for; 0 with `root`. */
-  readonly aliasLength: number;
+  /** So much of the URI an `alias` stands for; 0 with `root`; undefined: the alias is a path of captures, and what is found stands behind it. */
+  readonly aliasLength: number | undefined;
 }
 
 function triesSettings(
   { candidates, otherwise }: WrittenTries,
-  { workshop }: LocationDraft,
-  aliasLength: number,
+  { workshop, aliasLength }: LocationDraft,
 ): TriesSettings {
   return {
     candidates: candidates.map(({ name, isFolder }) => ({
@@ -137,8 +131,8 @@ class FileTries {
     const exchange = this.#exchange;
     const { aliasLength } = this.#settings;
     const said = name(exchange);
-    const isAliased = aliasLength > 0 && isWhole && said.startsWith(exchange.uri.slice(0, aliasLength));
-    return isAliased ? said.slice(aliasLength) : said;
+    if (!isWhole || aliasLength === undefined || aliasLength === 0) return said;
+    return said.startsWith(exchange.uri.slice(0, aliasLength)) ? said.slice(aliasLength) : said;
   }
 
   #looked(candidate: Candidate, name: string, path: string, error: Error | null, stats: fs.Stats): void {
@@ -147,7 +141,7 @@ class FileTries {
     answerSafely(exchange, () => {
       const found = error === null && stats.isDirectory() === candidate.isFolder;
       if (error !== null) this.#logFault(path, error);
-      const verdict = found ? this.#take(name) : this.next();
+      const verdict = found ? this.#take(candidate, name) : this.next();
       if (verdict !== PENDING) exchange.resume(verdict);
     });
   }
@@ -157,10 +151,17 @@ class FileTries {
     if (!IS_NOT_THERE.has(code)) this.#exchange.log('crit', `stat() "${path}" failed (${systemErrorText(code)})`);
   }
 
-  #take(name: string): Verdict {
+  #take({ isFolder }: Candidate, name: string): Verdict {
     const exchange = this.#exchange;
-    exchange.uri = exchange.uri.slice(0, this.#settings.aliasLength) + name;
+    const { aliasLength } = this.#settings;
+    if (aliasLength !== undefined) exchange.uri = exchange.uri.slice(0, aliasLength) + name;
+    else if (!isFolder) this.#takeUnderCaptures(name);
     return DECLINED;
+  }
+
+  #takeUnderCaptures(name: string): void {
+    this.#exchange.uri = name;
+    addToAlias(this.#exchange, name);
   }
 
   #giveUp(): Verdict {

@@ -24,6 +24,7 @@ import {
   word,
 } from '../config/values.ts';
 import { nginxModule } from './module.ts';
+import { poolSize } from './pool-size.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 const MAIN: readonly Context[] = ['main'];
@@ -45,16 +46,6 @@ const MEMORY = 'V8 has the memory.';
 const BROWSER = 'No browser that is still in use needs it.';
 
 const invalidValue = (_: string, directive: string): string => `"${directive}" directive invalid value`;
-
-/** The smallest pool that holds what nginx puts at its beginning, and what it aligns to. */
-const SMALLEST_POOL = 112;
-const POOL_ALIGNMENT = 16;
-
-const poolSize = mapped(size('size'), (value) => {
-  if (value < SMALLEST_POOL) throw new ConfigError(`the pool size must be no less than ${SMALLEST_POOL}`);
-  if (value % POOL_ALIGNMENT !== 0) throw new ConfigError(`the pool size must be a multiple of ${POOL_ALIGNMENT}`);
-  return value;
-});
 
 const threads = mapped(
   parameters(
@@ -152,7 +143,6 @@ export const tuning = nginxModule('tuning', {
     server_names_hash_bucket_size: without(HTTP, [integer('size')], TABLES),
     variables_hash_max_size: without(HTTP, [integer('size')], TABLES),
     variables_hash_bucket_size: without(HTTP, [integer('size')], TABLES),
-    connection_pool_size: without(SERVERS, [poolSize], MEMORY),
     request_pool_size: without(SERVERS, [poolSize], MEMORY),
     client_body_in_single_buffer: without(SETTINGS, [flag], 'There are no request buffers of that kind.'),
     client_body_in_file_only: without(SETTINGS, [oneOf('how', 'off', 'on', 'clean')], FILES),

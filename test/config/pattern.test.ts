@@ -53,6 +53,12 @@ describe('a pattern of PCRE means the same', () => {
     ['(?<!b)a(?!c)', ['ab'], ['ba', 'ac']],
     ['^é$', ['é'], ['e']],
     ['^..$', ['é'], ['e']],
+    ['^www\\p{N}+$', ['www12'], ['wwwa']],
+    ['^\\pL\\PL$', ['a1'], ['1a']],
+    ['^[\\p{Lu}_-]+$', ['A_-'], ['a']],
+    ['^\\p{^L}\\p{Xwd}$', ['1_'], ['a_']],
+    ['^\\p{L&}+$', ['aB'], ['1']],
+    ['^\\p{Greek}|\\P{Any}$', [], ['a', '']],
     ['/', ['/'], ['a']],
     ['', [''], []],
   ];
@@ -118,7 +124,8 @@ describe('what is wrong is refused', () => {
     ['(a)(?1)', 'recursion not supported in "(a)(?1)" at "(?1)"'],
     ['(*UTF8)a', 'verbs such as (*UTF8) not supported in "(*UTF8)a" at "(*UTF8)a"'],
     ['a\\Kb', '\\K not supported in "a\\Kb" at "\\Kb"'],
-    ['\\p{L}', '\\p not supported in "\\p{L}" at "\\p{L}"'],
+    ['\\p{Nonsense}x', 'unknown property after \\P or \\p in "\\p{Nonsense}x" at "x"'],
+    ['\\p', 'malformed \\P or \\p sequence in "\\p"'],
   ];
   for (const [pattern, reason] of cases) {
     test(JSON.stringify(pattern), () => assert.equal(refused(pattern).message, `pcre2_compile() failed: ${reason}`));

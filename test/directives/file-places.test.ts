@@ -33,6 +33,7 @@ before(async () => {
         location @named { return 200 "named $uri"; }
         location /tries-uri/ { try_files $uri /alias/file.txt?x=y; }
         location /tries-alias/ { alias other/; try_files $uri /tries-alias/$arg_then /file.txt =404; }
+        location ~ ^/tries-captures/(\\w+) { alias other/$1; try_files /$arg_first /file.txt =404; }
         location /tries-first/ { try_files /html.html =404; }
       }
       server {
@@ -167,6 +168,12 @@ describe('try_files', () => {
     assert.equal(await text('/tries-alias/sub/file.txt'), 'sub file');
     assert.equal(await text('/tries-alias/nothing?then=y.nested'), 'nested y');
     assert.equal(await text('/tries-alias/nothing?then=nothing'), 'other file');
+  });
+
+  test('looks behind an alias that is made of captures, and serves what it has found there', async () => {
+    assert.equal(await text('/tries-captures/tries?first=there.txt'), 'there');
+    assert.equal(await text('/tries-captures/sub?first=none'), 'sub file');
+    assert.equal((await at('/tries-captures/nested?first=none')).status, 404);
   });
 
   test('takes a name without variables as it is', async () => {
