@@ -51,8 +51,8 @@ const ofRequest: Variables = {
   request_uri: ({ head }) => present(head.target),
   request_id: (exchange) => requestId(exchange),
   server_protocol: ({ head }) => (head.version < 10 ? undefined : head.version === 10 ? 'HTTP/1.0' : 'HTTP/1.1'),
-  uri: ({ uri }) => uri,
-  document_uri: ({ uri }) => uri,
+  uri: uriOf,
+  document_uri: uriOf,
   args: ({ args }) => present(args),
   query_string: ({ args }) => present(args),
   is_args: ({ args }) => (args === '' ? '' : '?'),
@@ -127,6 +127,9 @@ const settable: Readonly<Record<string, VariableSetter>> = {
     else exchange.limitRate = rate;
   },
 };
+
+/** Of a target that is no URI, nothing is left; where there was none, there is no value. */
+const uriOf = ({ uri, head }: Exchange): string | undefined => (head.target === '' ? present(uri) : uri);
 
 export const httpVariables = nginxModule('http_variables', {
   doc: 'https://nginx.org/en/docs/http/ngx_http_core_module.html#variables',

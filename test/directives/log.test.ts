@@ -97,6 +97,8 @@ describe('what a line says', () => {
   test('a request that could not be read is a line, too', async () => {
     await exchangeBytes(gateway.port(), Buffer.from('garbage\r\n\r\n'));
     assert.equal(last('logs/http.log'), '- -');
+    await exchangeBytes(gateway.port(), Buffer.from('GET /../up HTTP/1.1\r\nHost: a\r\n\r\n'));
+    assert.equal(last('logs/http.log'), 'GET ', 'a target that leads nowhere is an empty URI');
   });
 });
 
