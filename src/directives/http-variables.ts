@@ -129,7 +129,9 @@ const settable: Readonly<Record<string, VariableSetter>> = {
 };
 
 /** Of a target that is no URI, nothing is left; where there was none, there is no value. */
-const uriOf = ({ uri, head }: Exchange): string | undefined => (head.target === '' ? present(uri) : uri);
+function uriOf({ uri, head }: Exchange): string | undefined {
+  return head.target === '' ? present(uri) : uri;
+}
 
 export const httpVariables = nginxModule('http_variables', {
   doc: 'https://nginx.org/en/docs/http/ngx_http_core_module.html#variables',
