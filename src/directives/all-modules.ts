@@ -3,7 +3,9 @@
 import { charset } from './charset.ts';
 import { core } from './core.ts';
 import { events } from './events.ts';
+import { gunzip } from './gunzip.ts';
 import { gzip } from './gzip.ts';
+import { gzipStatic } from './gzip-static.ts';
 import { headers } from './headers.ts';
 import { httpCore } from './http-core.ts';
 import { http2 } from './http-v2.ts';
@@ -40,8 +42,11 @@ export const allModules: readonly Module[] = [
   proxyCache,
   // Content where no other handler answers, in this order.
   indexPage,
+  gzipStatic,
   staticFiles,
+  // Filters of the answer, in this order.
   headers,
+  gunzip,
   gzip,
   charset,
   ssi,

@@ -1,56 +1,150 @@
-// gzip: understood, and told that it has no effect yet. Answers are merely longer, so it must not keep anyone out.
+// gzip: compresses answers.
 // https://nginx.org/en/docs/http/ngx_http_gzip_module.html
 
-import { directives } from '../config/directive.ts';
-import { bufferSize, count, flag, integer, oneOf, regex, rest, size, someOf, text } from '../config/values.ts';
-import type { Level, Workshop } from './draft.ts';
+import type { Kind } from '../config/directive.ts';
+import { directives, type SetOf } from '../config/directive.ts';
+import { byteString, lowerCase } from '../config/source.ts';
+import type { Argument, Position } from '../config/tree.ts';
+import { any, argument, bufferSize, count, flag, integer, oneOf, regex, rest, size, someOf } from '../config/values.ts';
+import type { CompressionSettings } from '../exchange/exchange.ts';
+import { gzipAnswer, gzipRatio } from '../serve/compress-answer.ts';
+import type { Workshop } from './draft.ts';
 import { nginxModule } from './module.ts';
 
-const tuned = { in: ['http', 'server', 'location'], effect: 'no effect', doc: 'See `gzip`.' } as const;
+const EVERYWHERE = ['http', 'server', 'location', 'if'] as const;
+const SETTINGS = ['http', 'server', 'location'] as const;
 
-export const gzip = nginxModule('http_gzip', {
-  doc: 'https://nginx.org/en/docs/http/ngx_http_gzip_module.html',
-  directives: directives({
-    gzip: {
-      in: ['http', 'server', 'location', 'if'],
-      args: [flag],
-      default: 'off',
-      effect: 'notice',
-      doc: 'Is understood, with a warning: answers are not compressed, for now.',
-    },
-    gzip_buffers: { ...tuned, args: [count('number'), bufferSize('size')] },
-    gzip_comp_level: { ...tuned, args: [integer('level', { min: 1, max: 9 })] },
-    gzip_disable: { ...tuned, args: [rest(regex('regex', { insensitive: true }))], many: true },
-    gzip_http_version: { ...tuned, args: [oneOf('version', '1.0', '1.1')] },
-    gzip_min_length: { ...tuned, args: [size('length')] },
-    gzip_proxied: {
-      ...tuned,
-      args: [
-        someOf(
-          'answers',
-          'off',
-          'expired',
-          'no-cache',
-          'no-store',
-          'private',
-          'no_last_modified',
-          'no_etag',
-          'auth',
-          'any',
-        ),
-      ],
-    },
-    gzip_types: { ...tuned, args: [rest(text('type'))], many: true },
-    gzip_vary: { ...tuned, args: [flag] },
-  }),
-  http(set, { workshop }, level) {
-    warn(set.gzip, workshop, level);
+type BrowserTest = (browser: string) => boolean;
+
+/** An expression, or nginx's word for the Internet Explorers that could not expand what they asked for. */
+const browserKind: Kind<'regex', BrowserTest> = argument('regex', 'regex', (text, given, directive) => {
+  if (text === 'msie6') return isOldExplorer;
+  const { regexp } = regex('regex', { insensitive: true }).parse([given], directive);
+  return (browser) => regexp.test(browser);
+});
+
+/** Versions 4, 5 and 6, but for the 6 of Windows XP SP2, which was mended. */
+function isOldExplorer(browser: string): boolean {
+  const [, version] = /MSIE ([456])\./.exec(browser) ?? [];
+  return version !== undefined && (version !== '6' || !browser.includes('SV1'));
+}
+
+const typeKind = argument('type', 'type', (text, { at }: Argument) => ({ type: lowerCase(byteString(text)), at }));
+
+const table = directives({
+  gzip: { in: EVERYWHERE, args: [flag], default: 'off', doc: 'Whether answers are compressed.' },
+  gzip_buffers: {
+    in: SETTINGS,
+    args: [count('number'), bufferSize('size')],
+    default: '32 4k',
+    doc: 'How much of an answer, compressed, may wait for a slow client: so many buffers of so many bytes.',
   },
-  location(set, { workshop }, level) {
-    if (level.has('gzip')) warn(set.gzip, workshop, level);
+  gzip_comp_level: {
+    in: SETTINGS,
+    args: [integer('level', { min: 1, max: 9 })],
+    default: '1',
+    doc: 'How hard it is tried to make answers small, 1 to 9.',
+  },
+  gzip_disable: {
+    in: SETTINGS,
+    args: [rest(browserKind)],
+    many: true,
+    doc: 'Nothing is compressed for a `User-Agent` that matches; `msie6`: the Internet Explorers 4 to 6.',
+  },
+  gzip_http_version: {
+    in: SETTINGS,
+    args: [oneOf('version', '1.0', '1.1')],
+    default: '1.1',
+    doc: 'Nothing is compressed for requests of an older version.',
+  },
+  gzip_min_length: {
+    in: SETTINGS,
+    args: [size('length')],
+    default: '20',
+    doc: 'An answer that is known to be shorter, in bytes, is not compressed.',
+  },
+  gzip_proxied: {
+    in: SETTINGS,
+    args: [
+      someOf(
+        'answers',
+        'off',
+        'expired',
+        'no-cache',
+        'no-store',
+        'private',
+        'no_last_modified',
+        'no_etag',
+        'auth',
+        'any',
+      ),
+    ],
+    default: 'off',
+    doc: 'Which answers are compressed for requests with `Via`, which came through a proxy: by what the answer says of caching.',
+  },
+  gzip_types: {
+    in: SETTINGS,
+    args: [any(typeKind)],
+    many: true,
+    doc: 'Media types that are compressed besides `text/html`; `*`: all.',
+  },
+  gzip_vary: {
+    in: SETTINGS,
+    args: [flag],
+    default: 'off',
+    doc: 'Whether `Vary: Accept-Encoding` tells caches that an answer may come compressed or not.',
   },
 });
 
-function warn(on: boolean, workshop: Workshop, level: Level): void {
-  if (on) workshop.warn('"gzip on" has no effect yet: answers are not compressed', level.at('gzip'));
+type Set = SetOf<typeof table>;
+
+export const gzip = nginxModule('http_gzip', {
+  doc: 'https://nginx.org/en/docs/http/ngx_http_gzip_module.html',
+  directives: table,
+  variables: { gzip_ratio: gzipRatio },
+  location(set, draft) {
+    draft.settings.compression = compressionSettings(set);
+    if (!set.gzip) return;
+    const settings = {
+      level: set.gzip_comp_level,
+      bufferSize: set.gzip_buffers.number * set.gzip_buffers.size,
+      minLength: set.gzip_min_length,
+      types: typesOf(set.gzip_types, draft.workshop),
+    };
+    draft.headerFilters.push((exchange) => gzipAnswer(exchange, settings));
+  },
+});
+
+function compressionSettings(set: Set): CompressionSettings {
+  const tests = set.gzip_disable.flat();
+  return {
+    vary: set.gzip_vary,
+    httpVersion: set.gzip_http_version === '1.0' ? 10 : 11,
+    proxied: new Set(set.gzip_proxied),
+    disabledFor: (browser) => tests.some((test) => test(browser)),
+  };
+}
+
+interface WrittenType {
+  readonly type: string;
+  readonly at: Position;
+}
+
+/** One set for each list, however many locations inherit it; what is to be said of it is said once. */
+const typeSets = new WeakMap<
+  readonly (readonly WrittenType[])[],
+  { readonly types: ReadonlySet<string> | undefined }
+>();
+
+function typesOf(written: readonly (readonly WrittenType[])[], workshop: Workshop): ReadonlySet<string> | undefined {
+  const known = typeSets.get(written);
+  if (known !== undefined) return known.types;
+  const types = new Set(['text/html']);
+  for (const { type, at } of written.flat()) {
+    if (types.has(type)) workshop.warn(`duplicate MIME type "${type}"`, at);
+    types.add(type);
+  }
+  const found = types.has('*') ? undefined : types;
+  typeSets.set(written, { types: found });
+  return found;
 }

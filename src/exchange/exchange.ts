@@ -119,6 +119,8 @@ export class Exchange {
   readonly answer = new Headers();
   /** Length of the answer's body, -1 where it is not known beforehand. */
   contentLength = -1;
+  /** The body may be sent in parts; a filter that makes another body of it says no. */
+  allowRanges = false;
   /** Trailer fields for the end of a chunked answer. */
   trailers: Headers | undefined = undefined;
   /** Gives `trailers` what is known only at the end of the body; that there is one makes the answer chunked. */
@@ -261,6 +263,7 @@ export class Exchange {
     this.trailers = undefined;
     this.endTrailers = undefined;
     this.contentLength = -1;
+    this.allowRanges = false;
     this.#dropFilters();
   }
 
@@ -460,6 +463,18 @@ export interface ErrorPage {
   readonly target: Text;
 }
 
+/** What `gzip`, `gunzip` and `gzip_static` ask before they compress or expand an answer. */
+export interface CompressionSettings {
+  /** `Vary: Accept-Encoding` is told. */
+  readonly vary: boolean;
+  /** The least version of a request: 10 or 11. */
+  readonly httpVersion: number;
+  /** nginx's words for answers that may be compressed for proxies. */
+  readonly proxied: ReadonlySet<string>;
+  /** By `User-Agent`. */
+  readonly disabledFor: (browser: string) => boolean;
+}
+
 /** What a location (or a server outside of its locations) does with an exchange. Times in ms, sizes in bytes. */
 export interface LocationSettings {
   /** As written: `/websocket/`, `~ \.php$`, `@fallback`; '' for a server outside of its locations. */
@@ -524,6 +539,7 @@ export interface LocationSettings {
   readonly absoluteRedirect: boolean;
   readonly portInRedirect: boolean;
   readonly serverNameInRedirect: boolean;
+  readonly compression: CompressionSettings;
   readonly etag: boolean;
   readonly maxRanges: number;
   readonly ifModifiedSince: 'off' | 'exact' | 'before';

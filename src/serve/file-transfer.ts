@@ -5,20 +5,14 @@ import type { Exchange } from '../exchange/exchange.ts';
 import { answerSafely } from './answer.ts';
 import { refuseFile } from './file-path.ts';
 import type { FileError, OpenFile } from './open-file.ts';
-
-/** Bytes `[start, end)` of the file, and what is sent before them. Only the last part may have no bytes of the file. */
-export interface FilePart {
-  readonly head: string;
-  readonly start: number;
-  readonly end: number;
-}
+import type { BodyPart } from './ranges.ts';
 
 /** The head of the answer is final when the transfer starts; it goes out with the first bytes, so that what cannot be read is still a 500. */
 export class FileTransfer implements ClientWatcher {
   readonly #exchange: Exchange;
   readonly #file: OpenFile;
   readonly #path: string;
-  readonly #parts: readonly FilePart[];
+  readonly #parts: readonly BodyPart[];
   /** The part that is being sent; none is left when the body is complete. */
   #index = 0;
   #position: number;
@@ -26,7 +20,7 @@ export class FileTransfer implements ClientWatcher {
   #blocked = false;
 
   /** @param path for the log */
-  constructor(exchange: Exchange, file: OpenFile, path: string, parts: readonly FilePart[]) {
+  constructor(exchange: Exchange, file: OpenFile, path: string, parts: readonly BodyPart[]) {
     this.#exchange = exchange;
     this.#file = file;
     this.#path = path;
@@ -56,8 +50,8 @@ export class FileTransfer implements ClientWatcher {
     this.#file.close();
   }
 
-  get #part(): FilePart {
-    return this.#parts[this.#index] as FilePart;
+  get #part(): BodyPart {
+    return this.#parts[this.#index] as BodyPart;
   }
 
   get #complete(): boolean {

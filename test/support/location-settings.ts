@@ -73,6 +73,7 @@ const DEFAULTS: LocationSettings = {
   absoluteRedirect: true,
   portInRedirect: true,
   serverNameInRedirect: false,
+  compression: { vary: false, httpVersion: 11, proxied: new Set(['off']), disabledFor: () => false },
   etag: true,
   maxRanges: 0x7fffffff,
   ifModifiedSince: 'exact',

@@ -1,0 +1,75 @@
+// gzip and gunzip as header filters: they change the head, and put their filter on the body's way.
+
+import type { Exchange } from '../exchange/exchange.ts';
+import { acceptsGzip, varyByEncoding } from './accepts-gzip.ts';
+import { gunzipFilter, gzipFilter, type ZlibFilter } from './zlib-filter.ts';
+
+export interface GzipSettings {
+  /** 1 to 9. */
+  readonly level: number;
+  /** Bytes of compressed text that may wait for a slow client. */
+  readonly bufferSize: number;
+  /** What is known to be shorter is not compressed. In bytes. */
+  readonly minLength: number;
+  /** Media types in lower case; undefined: all. */
+  readonly types: ReadonlySet<string> | undefined;
+}
+
+const COMPRESSED = Symbol('the filter that compresses the answer');
+
+/** Compresses the answer where that is worth it and the client may have it so. */
+export function gzipAnswer(exchange: Exchange, settings: GzipSettings): void {
+  if (!isCompressible(exchange, settings)) return;
+  varyByEncoding(exchange);
+  if (!acceptsGzip(exchange)) return;
+  const length = exchange.contentLength;
+  exchange.answer.set('Content-Encoding', 'gzip');
+  becomeAnother(exchange);
+  if (exchange.bodiless) return;
+  const filter = gzipFilter(exchange, { ...settings, length });
+  exchange.setNote(COMPRESSED, filter);
+  exchange.addBodyFilter(filter);
+}
+
+/** Expands an answer that is compressed for a client that cannot. @param bufferSize bytes of it that may wait for a slow client */
+export function gunzipAnswer(exchange: Exchange, bufferSize: number): void {
+  if (exchange.answer.get('content-encoding')?.toLowerCase() !== 'gzip') return;
+  varyByEncoding(exchange);
+  if (acceptsGzip(exchange)) return;
+  exchange.answer.remove('content-encoding');
+  becomeAnother(exchange);
+  if (!exchange.bodiless) exchange.addBodyFilter(gunzipFilter(exchange, bufferSize));
+}
+
+/** nginx's `$gzip_ratio`: how many times shorter the text became; undefined where it was not compressed. */
+export function gzipRatio(exchange: Exchange): string | undefined {
+  const filter = exchange.note<ZlibFilter>(COMPRESSED);
+  if (filter === undefined || filter.bytesOut === 0) return undefined;
+  return (Math.round((filter.bytesIn * 100) / filter.bytesOut) / 100).toFixed(2);
+}
+
+function isCompressible({ status, answer, contentLength }: Exchange, { minLength, types }: GzipSettings): boolean {
+  if (status !== 200 && status !== 403 && status !== 404) return false;
+  const encoding = answer.get('content-encoding');
+  if (encoding !== undefined && encoding !== '') return false;
+  if (contentLength >= 0 && contentLength < minLength) return false;
+  return types === undefined || types.has(mediaType(answer.get('content-type') ?? ''));
+}
+
+/** Without its parameters, such as the charset. */
+function mediaType(type: string): string {
+  const end = type.indexOf(';');
+  return (end < 0 ? type : type.slice(0, end)).trim().toLowerCase();
+}
+
+/** The body becomes another one with the same meaning: its length is not known, its parts are none, and its tag is only weakly the same. */
+function becomeAnother(exchange: Exchange): void {
+  const { answer } = exchange;
+  exchange.contentLength = -1;
+  exchange.allowRanges = false;
+  answer.remove('accept-ranges');
+  const etag = answer.get('etag');
+  if (etag === undefined || /^W\/./.test(etag)) return;
+  if (etag.startsWith('"')) answer.set('ETag', `W/${etag}`);
+  else answer.remove('etag');
+}
