@@ -3,6 +3,7 @@
 import { charset } from './charset.ts';
 import { core } from './core.ts';
 import { events } from './events.ts';
+import { geo } from './geo.ts';
 import { gunzip } from './gunzip.ts';
 import { gzip } from './gzip.ts';
 import { gzipStatic } from './gzip-static.ts';
@@ -17,7 +18,9 @@ import type { Module } from './module.ts';
 import { proxy } from './proxy.ts';
 import { proxyCache } from './proxy-cache.ts';
 import { realIp } from './real-ip.ts';
+import { referer } from './referer.ts';
 import { rewrite } from './rewrite.ts';
+import { splitClients } from './split-clients.ts';
 import { ssi } from './ssi.ts';
 import { ssl } from './ssl.ts';
 import { staticFiles } from './static.ts';
@@ -31,7 +34,10 @@ export const allModules: readonly Module[] = [
   // Settings of a location must stand before a handler of it is made.
   httpCore,
   httpVariables,
+  geo,
   map,
+  splitClients,
+  referer,
   upstream,
   ssl,
   http2,
