@@ -6,6 +6,7 @@ import { acceptConnection } from './listen/accept.ts';
 import type { Greeting, Opened } from './listen/greeting.ts';
 import { ClientConnection, type ConnectionHost } from './listen/http1.ts';
 import type { ListenedServer, ListenSettings } from './listen/listen-settings.ts';
+import { isVerified } from './listen/verify-client.ts';
 import { Phases } from './route/phases.ts';
 import { parseTarget } from './route/uri.ts';
 import { sendErrorPage, sendRedirect } from './serve/answer.ts';
@@ -146,7 +147,8 @@ export class Gateway implements ConnectionHost {
     }
     exchange.uri = target.path;
     exchange.args = target.args;
-    this.pipeline.start(exchange);
+    if (exchange.server.verifyClient === undefined || isVerified(exchange, exchange.server.verifyClient))
+      this.pipeline.start(exchange);
   }
 
   refuse(exchange: Exchange, status: number, reason: string): void {

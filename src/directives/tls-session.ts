@@ -1,37 +1,26 @@
-// The id of a TLS session, out of the form in which OpenSSL hands sessions out.
+// What stands in a TLS session, in the form in which OpenSSL hands sessions out.
+
+import { contentOf, derValueAt, derValuesIn } from './der.ts';
 
 const NO_ID = Buffer.alloc(0);
+/** The place of the session id: behind version, protocol and cipher. */
+const ID = 3;
+/** The tag of the group that the keys were agreed in: [19]. */
+const GROUP = 0xb3;
 
 /**
  * OpenSSL's SSL_SESSION_ASN1 (i2d_SSL_SESSION) is a DER sequence: version, protocol, cipher, session id, master key …
  * @returns the id; empty where there is none, or where the bytes are something else
  */
 export function sessionId(session: Buffer): Buffer {
-  let value = readValue(session, 0);
-  // Into the sequence, then over the three values before the id.
-  if (value === undefined) return NO_ID;
-  let at = value.start;
-  for (let skipped = 0; skipped < 3; skipped++) {
-    value = readValue(session, at);
-    if (value === undefined) return NO_ID;
-    at = value.end;
-  }
-  value = readValue(session, at);
-  return value === undefined ? NO_ID : session.subarray(value.start, value.end);
+  const id = derValuesIn(session, derValueAt(session, 0))[ID];
+  return id === undefined ? NO_ID : contentOf(session, id);
 }
 
-interface Value {
-  readonly start: number;
-  readonly end: number;
-}
-
-/** Where the content of the DER value at `at` stands. */
-function readValue(bytes: Buffer, at: number): Value | undefined {
-  const first = bytes[at + 1];
-  if (first === undefined) return undefined;
-  const more = first < 0x80 ? 0 : first - 0x80;
-  if (more > 4 || at + 2 + more > bytes.length) return undefined;
-  const length = more === 0 ? first : bytes.readUIntBE(at + 2, more);
-  const start = at + 2 + more;
-  return start + length > bytes.length ? undefined : { start, end: start + length };
+/** @returns the number of the group (curve) of the key exchange; undefined where it is not told */
+export function sessionGroup(session: Buffer): number | undefined {
+  const tagged = derValuesIn(session, derValueAt(session, 0)).find(({ tag }) => tag === GROUP);
+  const [number] = derValuesIn(session, tagged);
+  if (number === undefined || number.end - number.start > 4 || number.end === number.start) return undefined;
+  return session.readUIntBE(number.start, number.end - number.start) & 0xffff;
 }

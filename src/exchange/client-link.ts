@@ -2,6 +2,7 @@
 
 import type { ProxyHeader } from '../http1/proxy-header.ts';
 import type { Channel } from '../transport/channel.ts';
+import type { ClientTls } from '../transport/client-tls.ts';
 
 /** Who takes a request's body. The bytes are lent for the call only. */
 export interface BodySink {
@@ -30,6 +31,8 @@ export interface ClientEnd {
   readonly clientAddress: string;
   readonly clientPort: number;
   readonly proxyHeader: ProxyHeader | undefined;
+  /** What is known of a client that speaks TLS. */
+  readonly tls: ClientTls | undefined;
   /** Plain HTTP came to a port that speaks TLS. */
   readonly plainOnTls: boolean;
 }

@@ -557,6 +557,18 @@ export interface LocationFinder {
   named(name: string): LocationSettings | undefined;
 }
 
+/** What a server wants of its clients' certificates. */
+export interface ClientVerification {
+  /** Without one a request is refused: nginx's 496. */
+  readonly required: boolean;
+  /** One that is not signed by somebody we trust is no mistake: `optional_no_ca`. */
+  readonly anyAuthority: boolean;
+  /** `ssl_verify_depth`: how many certificates may stand between the client's and the one that is trusted. */
+  readonly depth: number;
+  /** Tells apart what certificates are verified by: authorities, revocations, depth. */
+  readonly rules: string;
+}
+
 export interface ServerSettings {
   /** The first `server_name`: nginx's `$server_name`, '' where there is none. */
   readonly name: string;
@@ -567,6 +579,8 @@ export interface ServerSettings {
   readonly postRead: readonly Handler[];
   /** The server's own rewrite phase (`return`, `rewrite`, `if`, `set`), before a location is looked for. */
   readonly rewrite: readonly Handler[];
+  /** `ssl_verify_client`: what clients that speak TLS have to show; undefined: nothing. */
+  readonly verifyClient: ClientVerification | undefined;
   readonly clientHeaderTimeout: number;
   readonly clientHeaderBufferSize: number;
   readonly largeClientHeaderBuffers: { readonly number: number; readonly size: number };

@@ -1,6 +1,7 @@
 // Heads to text, and the framing of a chunked body. Nothing leaves here that could be read as two messages.
 
 import { type Headers, isFieldValue, isToken } from './headers.ts';
+import { unfolded } from './unfolded.ts';
 
 export { reasonPhrase } from './reason-phrases.ts';
 
@@ -51,8 +52,7 @@ export function writeFields(headers: Headers): string {
   for (let i = 0; i < headers.length; i++) {
     const name = headers.nameAt(i);
     const value = headers.valueAt(i);
-    if (!headers.isParsedAt(i)) check(name, value);
-    text += `${name}: ${value}\r\n`;
+    text += `${name}: ${headers.isParsedAt(i) ? value : checked(name, value)}\r\n`;
   }
   return text;
 }
@@ -70,12 +70,13 @@ export function lastChunk(trailers: Headers): string {
   return `0\r\n${writeFields(trailers)}\r\n`;
 }
 
-function check(name: string, value: string): void {
+function checked(name: string, value: string): string {
   if (!isToken(name)) throw new UnsafeHeadError(`"${printable(name)}" is no header name`);
-  if (!isFieldValue(value))
-    throw new UnsafeHeadError(
-      `the value of header "${name}" has a line break, a NUL, or more than one byte a character`,
-    );
+  const line = unfolded(value);
+  if (line !== undefined) return line;
+  throw new UnsafeHeadError(
+    `the value of header "${name}" has a line break, a NUL, or more than one byte a character`,
+  );
 }
 
 function printable(name: string): string {

@@ -27,8 +27,10 @@ export interface SocketOptions {
 /** One server as a listener knows it. */
 export interface ListenedServer {
   readonly settings: ServerSettings;
-  /** Undefined where the server has no certificate: it refuses handshakes on an `ssl` listener. */
+  /** Undefined where the server has no certificate: the certificate of the listener's default server is shown instead. */
   readonly tls: TlsSettings | undefined;
+  /** `ssl_reject_handshake`: nobody gets through a handshake for this server. */
+  readonly rejectsHandshake: boolean;
 }
 
 export interface ListenSettings {

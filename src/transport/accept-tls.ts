@@ -1,7 +1,7 @@
 // TLS on an accepted connection whose first bytes were looked at: the server's side of the handshake.
 
-import type { Socket } from 'node:net';
-import { TLSSocket, type TLSSocketOptions } from 'node:tls';
+import type { Server, Socket } from 'node:net';
+import { type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
 import type { Channel } from './channel.ts';
 import { openChannel } from './choose.ts';
 import { disconnectedError } from './connection-error.ts';
@@ -32,6 +32,26 @@ interface ServerSide {
   authorizationError: string | null;
 }
 
+/** What a handshake may ask for, beside the certificate. */
+export interface HandshakeAnswers {
+  /** Sessions that are kept here rather than in tickets; undefined: none are. */
+  readonly sessions: HandshakeSessions | undefined;
+  /** The OCSP response (DER) for a client that wants one. */
+  readonly staple: Uint8Array | undefined;
+}
+
+export interface HandshakeSessions {
+  /** The session that the client wants to resume, in OpenSSL's form, if it is there. Asked once. */
+  resume(): Buffer | undefined;
+  /** A session was made that may be resumed by this id: over TLS 1.3 several, and after the handshake. */
+  keep(id: Buffer, session: Buffer): void;
+}
+
+/** As for Node's `TLSSocket`. */
+export interface AcceptTlsOptions extends TLSSocketOptions {
+  readonly answers?: HandshakeAnswers | undefined;
+}
+
 /** What Node says of a client that showed no certificate. */
 const NO_CERTIFICATE = 'UNABLE_TO_GET_ISSUER_CERT';
 
@@ -42,14 +62,19 @@ export class TlsAcceptance {
   #acceptor: TlsAcceptor | undefined;
   #error: Error | undefined = undefined;
 
-  constructor(raw: Socket, options: TLSSocketOptions, acceptor: TlsAcceptor) {
-    this.#options = options;
+  constructor(raw: Socket, options: AcceptTlsOptions, acceptor: TlsAcceptor) {
+    const { answers, ...own } = options;
+    this.#options = own;
     this.#acceptor = acceptor;
-    this.#socket = new TLSSocket(raw, { ...options, isServer: true });
+    this.#socket = new TLSSocket(raw, { ...own, ...asked(answers, own.secureContext), isServer: true });
     this.#socket.disableRenegotiation();
     this.#socket.on('error', this.#onError);
     this.#socket.on('close', this.#onClose);
     this.#socket.on('secure', this.#onSecure);
+  }
+
+  get socket(): TLSSocket {
+    return this.#socket;
   }
 
   /** Closes the connection, and nobody is told. Does nothing after the handshake. */
@@ -107,7 +132,7 @@ export class TlsAcceptance {
 export function acceptTls(
   channel: Channel,
   unread: Buffer,
-  options: TLSSocketOptions,
+  options: AcceptTlsOptions,
   acceptor: TlsAcceptor,
 ): TlsAcceptance | undefined {
   const raw = channel.detach(unread);
@@ -120,6 +145,49 @@ export function acceptTls(
     return undefined;
   }
 }
+
+/** Node asks by events of the server that a TLS socket belongs to; ours belong to none, so one is put in its place. */
+function asked(answers: HandshakeAnswers | undefined, context: SecureContext | undefined): { server?: Server } {
+  if (answers === undefined) return {};
+  return { server: new AnsweringServer(answers, context) as unknown as Server };
+}
+
+class AnsweringServer {
+  /** Where Node finds the certificate that an OCSP response is wanted for. */
+  readonly _sharedCreds: SecureContext | undefined;
+  readonly #answers: HandshakeAnswers;
+
+  constructor(answers: HandshakeAnswers, context: SecureContext | undefined) {
+    this.#answers = answers;
+    this._sharedCreds = context;
+  }
+
+  listenerCount(event: string): number {
+    const { sessions, staple } = this.#answers;
+    if (event === 'OCSPRequest') return staple === undefined ? 0 : 1;
+    return sessions !== undefined && (event === 'resumeSession' || event === 'newSession') ? 1 : 0;
+  }
+
+  emit(event: string, first: Buffer, second: unknown, third: unknown): boolean {
+    const { sessions, staple } = this.#answers;
+    switch (event) {
+      case 'resumeSession':
+        (second as Answered)(null, sessions?.resume() ?? null);
+        return true;
+      case 'newSession':
+        sessions?.keep(first, second as Buffer);
+        (third as () => void)();
+        return true;
+      case 'OCSPRequest':
+        (third as Answered)(null, staple ?? null);
+        return true;
+      default:
+        return false;
+    }
+  }
+}
+
+type Answered = (error: null, answer: Uint8Array | null) => void;
 
 function tellRefused(acceptor: TlsAcceptor | undefined, error: Error): void {
   try {

@@ -16,6 +16,16 @@ export interface ClientHello {
   readonly preSharedKeys: readonly Buffer[];
   /** Whether it sends early data (0-RTT). */
   readonly earlyData: boolean;
+  readonly offers: ClientOffers;
+}
+
+/** What a client can do: numbers of two bytes each, best first, as they came. */
+export interface ClientOffers {
+  readonly cipherSuites: Buffer;
+  /** Curves and other groups (RFC 8446 section 4.2.7); empty where it names none. */
+  readonly groups: Buffer;
+  /** Signature algorithms (section 4.2.3); empty where it names none. */
+  readonly signatures: Buffer;
 }
 
 /**
@@ -37,6 +47,8 @@ const LONGEST_HOST_NAME = 255;
 /** RFC 8446 section 4.2. */
 const EXTENSION = {
   serverName: 0,
+  groups: 10,
+  signatures: 13,
   alpn: 16,
   sessionTicket: 35,
   preSharedKey: 41,
@@ -175,7 +187,7 @@ function readHello(body: Buffer): ClientHello {
   const version = fields.number(2);
   fields.take(32);
   const sessionId = fields.vector(1, 0, 32);
-  if (fields.vector(2, 2, 0xfffe).length % 2 !== 0) throw new MalformedHello('half a cipher suite');
+  const cipherSuites = evenCopy(fields.vector(2, 2, 0xfffe));
   fields.vector(1, 1, 255);
   // Before TLS 1.2 there may be none at all.
   const extensions = fields.atEnd ? new Map<number, Buffer>() : readExtensions(fields.vector(2, 0, 0xffff));
@@ -188,7 +200,27 @@ function readHello(body: Buffer): ClientHello {
     sessionTicket: mapped(extensions.get(EXTENSION.sessionTicket), Buffer.from),
     preSharedKeys: mapped(extensions.get(EXTENSION.preSharedKey), readPreSharedKeys) ?? [],
     earlyData: mapped(extensions.get(EXTENSION.earlyData), readEmpty) ?? false,
+    offers: {
+      cipherSuites,
+      groups: mapped(extensions.get(EXTENSION.groups), readNumbers) ?? NONE,
+      signatures: mapped(extensions.get(EXTENSION.signatures), readNumbers) ?? NONE,
+    },
   };
+}
+
+const NONE = Buffer.alloc(0);
+
+/** A list of numbers of two bytes. */
+function readNumbers(bytes: Buffer): Buffer {
+  const outer = new Fields(bytes);
+  const list = evenCopy(outer.vector(2, 2, 0xfffe));
+  outer.end();
+  return list;
+}
+
+function evenCopy(list: Buffer): Buffer {
+  if (list.length % 2 !== 0) throw new MalformedHello('half a number in a list');
+  return Buffer.from(list);
 }
 
 function mapped<Result>(bytes: Buffer | undefined, read: (bytes: Buffer) => Result): Result | undefined {
@@ -207,8 +239,11 @@ function readExtensions(bytes: Buffer): Map<number, Buffer> {
   return found;
 }
 
-/** Exactly one host name, of visible ASCII characters: what OpenSSL takes as well. */
-function readServerName(bytes: Buffer): string {
+/**
+ * Exactly one host name, of visible ASCII characters: what OpenSSL takes as well. One with a `/` names nobody: no host is called so,
+ * and files may be named after it (`ssl_certificate $ssl_server_name.crt`).
+ */
+function readServerName(bytes: Buffer): string | undefined {
   const outer = new Fields(bytes);
   const list = new Fields(outer.vector(2, 1, 0xffff));
   outer.end();
@@ -216,8 +251,10 @@ function readServerName(bytes: Buffer): string {
   const name = list.vector(2, 1, LONGEST_HOST_NAME);
   list.end();
   if (name.some((byte) => byte < 0x21 || byte > 0x7e)) throw new MalformedHello('a forbidden byte in the server name');
-  return name.toString('latin1').toLowerCase();
+  return name.includes(SLASH) ? undefined : name.toString('latin1').toLowerCase();
 }
+
+const SLASH = 0x2f;
 
 function readProtocols(bytes: Buffer): string[] {
   const outer = new Fields(bytes);

@@ -5,11 +5,16 @@ import { isIP } from 'node:net';
 import {
   type ConnectionOptions,
   createSecureContext,
-  type DetailedPeerCertificate,
   type SecureContext,
   type SecureContextOptions,
   type TLSSocket,
 } from 'node:tls';
+import {
+  CHAIN_TOO_LONG,
+  type CertificateFault,
+  certificateFault,
+  intermediates,
+} from '../transport/certificate-verdict.ts';
 
 /** A protocol as `proxy_ssl_protocols` names it. */
 export type TlsProtocol = 'SSLv2' | 'SSLv3' | 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
@@ -51,37 +56,6 @@ const PROTOCOLS = [
   { name: 'TLSv1.2', off: constants.SSL_OP_NO_TLSv1_2 },
   { name: 'TLSv1.3', off: constants.SSL_OP_NO_TLSv1_3 },
 ] as const;
-
-/** OpenSSL's numbers and words for what it finds wrong with a certificate, by the name that Node gives it. */
-const VERIFY_ERRORS: Readonly<Record<string, string>> = {
-  UNSPECIFIED: '1:unspecified certificate verification error',
-  UNABLE_TO_GET_ISSUER_CERT: '2:unable to get issuer certificate',
-  UNABLE_TO_GET_CRL: '3:unable to get certificate CRL',
-  UNABLE_TO_DECRYPT_CERT_SIGNATURE: "4:unable to decrypt certificate's signature",
-  UNABLE_TO_DECRYPT_CRL_SIGNATURE: "5:unable to decrypt CRL's signature",
-  UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY: '6:unable to decode issuer public key',
-  CERT_SIGNATURE_FAILURE: '7:certificate signature failure',
-  CRL_SIGNATURE_FAILURE: '8:CRL signature failure',
-  CERT_NOT_YET_VALID: '9:certificate is not yet valid',
-  CERT_HAS_EXPIRED: '10:certificate has expired',
-  CRL_NOT_YET_VALID: '11:CRL is not yet valid',
-  CRL_HAS_EXPIRED: '12:CRL has expired',
-  ERROR_IN_CERT_NOT_BEFORE_FIELD: "13:format error in certificate's notBefore field",
-  ERROR_IN_CERT_NOT_AFTER_FIELD: "14:format error in certificate's notAfter field",
-  OUT_OF_MEM: '17:out of memory',
-  DEPTH_ZERO_SELF_SIGNED_CERT: '18:self-signed certificate',
-  SELF_SIGNED_CERT_IN_CHAIN: '19:self-signed certificate in certificate chain',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: '20:unable to get local issuer certificate',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: '21:unable to verify the first certificate',
-  CERT_CHAIN_TOO_LONG: '22:certificate chain too long',
-  CERT_REVOKED: '23:certificate revoked',
-  INVALID_CA: '24:invalid CA certificate',
-  PATH_LENGTH_EXCEEDED: '25:path length constraint exceeded',
-  INVALID_PURPOSE: '26:unsuitable certificate purpose',
-  CERT_UNTRUSTED: '27:certificate not trusted',
-  CERT_REJECTED: '28:certificate rejected',
-  HOSTNAME_MISMATCH: '62:hostname mismatch',
-};
 
 /** One set of settings, ready for use, with the sessions made under it: none of them is ever used under another. */
 export class UpstreamTls {
@@ -128,7 +102,8 @@ export class UpstreamTls {
   verify(socket: TLSSocket, name: string): string | undefined {
     if (!this.settings.verify) return undefined;
     const failure = verifyFailure(socket, this.settings.verifyDepth);
-    if (failure !== undefined) return `upstream SSL certificate verify error: (${failure})`;
+    if (failure !== undefined)
+      return `upstream SSL certificate verify error: (${failure.code}:${failure.reason})`;
     // Node shows no certificate of a resumed session; but sessions are kept only once they were verified, under this very name.
     if (socket.isSessionReused()) return undefined;
     if (!isCertificateOf(socket, name)) return `upstream SSL certificate does not match "${name}"`;
@@ -171,23 +146,9 @@ function protocolOptions(protocols: readonly TlsProtocol[]) {
   return { minVersion: first.name, maxVersion: last.name, secureOptions };
 }
 
-function verifyFailure(socket: TLSSocket, depth: number): string | undefined {
-  if (!socket.authorized) {
-    const code = String(socket.authorizationError);
-    return VERIFY_ERRORS[code] ?? VERIFY_ERRORS['UNSPECIFIED'];
-  }
-  return !socket.isSessionReused() && intermediates(socket) > depth ? VERIFY_ERRORS['CERT_CHAIN_TOO_LONG'] : undefined;
-}
-
-/** Certificates between the peer's own and the one that is trusted. */
-function intermediates(socket: TLSSocket): number {
-  let certificate: DetailedPeerCertificate = socket.getPeerCertificate(true);
-  let length = 1;
-  while (certificate.issuerCertificate !== undefined && certificate.issuerCertificate !== certificate) {
-    certificate = certificate.issuerCertificate;
-    length++;
-  }
-  return Math.max(0, length - 2);
+function verifyFailure(socket: TLSSocket, depth: number): CertificateFault | undefined {
+  if (!socket.authorized) return certificateFault(String(socket.authorizationError));
+  return !socket.isSessionReused() && intermediates(socket) > depth ? CHAIN_TOO_LONG : undefined;
 }
 
 function isCertificateOf(socket: TLSSocket, name: string): boolean {

@@ -86,12 +86,21 @@ export class ZoneDirectory {
    * @throws {RangeError} for more bytes than there are
    */
   cache(identity: string, bytes: number): SharedCache {
+    return new SharedCache(this.memory(identity, bytes), this.#worker);
+  }
+
+  /**
+   * A piece of memory that all workers share, zeroed when it is new, and found again as a cache is. A worker that asks for what the
+   * master does not know gets memory of its own. The system gives pages when they are written.
+   * @throws {RangeError} for more bytes than there are
+   */
+  memory(identity: string, bytes: number): SharedArrayBuffer {
     const held = this.#caches.get(identity) ?? { memory: new SharedArrayBuffer(bytes), holders: new Set<number>() };
     if (this.leads) {
       held.holders.add(this.#configuration);
       this.#caches.set(identity, held);
     }
-    return new SharedCache(held.memory, this.#worker);
+    return held.memory;
   }
 
   /** A worker has died and none of its threads runs any more: what it counted is forgotten, what it had locked is open. */
