@@ -162,6 +162,7 @@ function serverDraft(http: HttpDraft, at: Directive['at']): ServerDraft {
     listens: [],
     names: [],
     tls: undefined,
+    rejectsHandshake: false,
   };
   // The two know each other.
   const outside = locationDraft(server as unknown as ServerDraft, undefined, undefined, at);

@@ -3,7 +3,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { ConfigError } from '../config/errors.ts';
 import type { Workshop } from './draft.ts';
-import { readPem, type WrittenFile } from './ssl-certificates.ts';
+import { readPem, type WrittenFile } from './written-file.ts';
 
 /** PEM: the certificate with its chain behind it, and its key, not encrypted any more. It is a secret: never log it. */
 export interface CertificatePair {

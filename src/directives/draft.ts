@@ -114,6 +114,8 @@ export interface ServerDraft {
   readonly listens: DraftListen[];
   names: readonly ServerName[];
   tls: TlsSettings | undefined;
+  /** `ssl_reject_handshake`. */
+  rejectsHandshake: boolean;
   /** What is in force outside of all locations. */
   readonly outside: LocationDraft;
 }

@@ -151,7 +151,7 @@ export const httpVariables = nginxModule('http_variables', {
 });
 
 function isSecure(exchange: Exchange): boolean {
-  return exchange.link.channel.tls !== undefined;
+  return exchange.link.ends.tls !== undefined;
 }
 
 /** What nginx has no value for as long as it is empty: a method that was never read, arguments that are not there. */

@@ -18,7 +18,8 @@ export function* joinListeners({ servers, workshop }: HttpDraft): Steps<ListenSe
 }
 
 function finish(server: ServerDraft): ListenedServer {
-  return Object.freeze({ settings: finishServer(server), tls: server.tls });
+  const { tls, rejectsHandshake } = server;
+  return Object.freeze({ settings: finishServer(server), tls, rejectsHandshake });
 }
 
 /** A server's part in a listener. */
@@ -51,7 +52,7 @@ function joinOne(
   const chosen = shareOfDefault(shares, workshop);
   const withOptions = shareOfOptions(shares, workshop);
   const ssl = shares.find(({ listen }) => listen.ssl);
-  if (ssl !== undefined) checkCertificate(chosen.server, workshop);
+  if (ssl !== undefined) checkCertificates(chosen.server, shares, workshop);
   const listened = (server: ServerDraft): ListenedServer => finished.get(server) as ListenedServer;
   const defaultServer = listened(chosen.server);
   const named = shares.map(({ server }) => ({ names: server.names, server: listened(server) }));
@@ -84,10 +85,17 @@ function shareOfOptions(shares: readonly Share[], workshop: Workshop): Share {
   return first ?? (shares[0] as Share);
 }
 
-/** Where a certificate was refused, that has been told: nothing is said of its absence. */
-function checkCertificate(server: ServerDraft, workshop: Workshop): void {
-  if (server.tls !== undefined || workshop.problems.failed) return;
-  workshop.error('no "ssl_certificate" is defined for the "listen ... ssl" directive', server.at);
+/**
+ * The default server's certificate stands in for those that are missing; where it refuses all handshakes and has none, every other
+ * server needs its own, unless it does so too. Where a certificate was refused, that has been told: nothing is said of its absence.
+ */
+function checkCertificates(chosen: ServerDraft, shares: readonly Share[], workshop: Workshop): void {
+  if (chosen.tls !== undefined || workshop.problems.failed) return;
+  const needing = chosen.rejectsHandshake ? shares.map(({ server }) => server) : [chosen];
+  for (const { tls, rejectsHandshake, at } of needing) {
+    if (tls === undefined && !rejectsHandshake)
+      workshop.error('no "ssl_certificate" is defined for the "listen ... ssl" directive', at);
+  }
 }
 
 function joinNames(

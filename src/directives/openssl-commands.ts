@@ -5,7 +5,7 @@ import { constants } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
 import { ConfigError } from '../config/errors.ts';
 import type { Position } from '../config/tree.ts';
-import type { WrittenFile } from './ssl-certificates.ts';
+import type { WrittenFile } from './written-file.ts';
 
 /** One command as it was written. */
 export interface OpensslCommand {
@@ -17,6 +17,8 @@ export interface OpensslCommand {
 /** What several commands come to; the last one of a name counts. */
 export interface OpensslEffects {
   readonly context: Pick<SecureContextOptions, 'ciphers' | 'ecdhCurve' | 'sigalgs' | 'secureOptions'>;
+  /** Bits of `secureOptions` that commands take away again: `Options SessionTicket`, `Options -ServerPreference`. */
+  readonly cleared: number;
   /** From old to new, where any command speaks of them. */
   readonly protocols: readonly string[] | undefined;
   readonly certificate: WrittenFile | undefined;
@@ -87,6 +89,7 @@ class CommandReader {
   #groups: string | undefined = undefined;
   #signatures: string | undefined = undefined;
   #options = 0;
+  #cleared = 0;
   #certificate: WrittenFile | undefined = undefined;
   #key: WrittenFile | undefined = undefined;
 
@@ -106,6 +109,7 @@ class CommandReader {
         ...(this.#signatures === undefined ? {} : { sigalgs: this.#signatures }),
         ...(this.#options === 0 ? {} : { secureOptions: this.#options }),
       },
+      cleared: this.#cleared,
       protocols: this.#protocols === this.#before ? undefined : this.#protocols,
       certificate: this.#certificate,
       key: this.#key,
@@ -177,11 +181,23 @@ class CommandReader {
   #switchOptions(command: OpensslCommand): void {
     for (const { on, word } of switches(command.value)) {
       const bit = (on ? ON : OFF)[word];
+      const opposite = (on ? OFF : ON)[word];
       const isKnown = word in ON || word in OFF || KNOWN_OPTIONS.has(word);
       if (!isKnown) this.#refuse(command);
-      if (bit !== undefined) this.#options |= bit;
-      else if (!(word in OFF)) this.#noEffect(command);
+      if (bit !== undefined) this.#set(bit);
+      else if (opposite !== undefined) this.#clear(opposite);
+      else this.#noEffect(command);
     }
+  }
+
+  #set(bit: number): void {
+    this.#options |= bit;
+    this.#cleared &= ~bit;
+  }
+
+  #clear(bit: number): void {
+    this.#options &= ~bit;
+    this.#cleared |= bit;
   }
 
   #other(command: OpensslCommand): void {

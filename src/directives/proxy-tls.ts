@@ -3,34 +3,21 @@
 
 import { createHash } from 'node:crypto';
 import { directives, type SetOf } from '../config/directive.ts';
-import { ConfigError, type Warn } from '../config/errors.ts';
+import { ConfigError } from '../config/errors.ts';
 import type { Template } from '../config/template.ts';
-import type { Argument, Position } from '../config/tree.ts';
-import { flag, integer, parameters, path, seconds, someOf, template, word } from '../config/values.ts';
+import type { Position } from '../config/tree.ts';
+import { flag, integer, path, someOf, template, word } from '../config/values.ts';
 import type { Exchange, Text } from '../exchange/exchange.ts';
 import type { ConnectionSettings } from '../upstream/connection-settings.ts';
 import { type TlsProtocol, UpstreamTls, type UpstreamTlsSettings } from '../upstream/upstream-tls.ts';
 import { CertificateCache } from './certificate-cache.ts';
+import { cacheSettings, certificateCacheKind } from './certificate-cache-kind.ts';
 import { CertificateError, type CertificatePair, loadPair, parsePasswords } from './certificate-pair.ts';
 import type { HttpDraft, Level, LocationDraft, Workshop } from './draft.ts';
 import { type OpensslEffects, opensslEffects } from './openssl-commands.ts';
-import { readPem } from './ssl-certificates.ts';
+import { readPem } from './written-file.ts';
 
 const SETTINGS = ['http', 'server', 'location'] as const;
-
-const cacheParameters = parameters(
-  'parameters',
-  { max: integer('number', { min: 1 }), inactive: seconds('time'), valid: seconds('time') },
-  { needed: true },
-);
-
-const cacheKind = {
-  ...cacheParameters,
-  syntax: `off | ${cacheParameters.syntax}`,
-  parse(args: readonly Argument[], directive: string, warn?: Warn) {
-    return args.length === 1 && args[0]?.text === 'off' ? 'off' : cacheParameters.parse(args, directive, warn);
-  },
-} as const;
 
 export const proxyTlsDirectives = directives({
   proxy_ssl_certificate: {
@@ -40,7 +27,7 @@ export const proxyTlsDirectives = directives({
   },
   proxy_ssl_certificate_cache: {
     in: SETTINGS,
-    args: [cacheKind],
+    args: [certificateCacheKind],
     default: 'off',
     doc: 'Remembers up to `max` certificates and keys whose names have variables: forgotten when not used for `inactive` (10 s), looked at again after `valid` (60 s).',
     since: '1.27.4',
@@ -320,10 +307,10 @@ function effectsOf(
 
 /** The levels below a directive share the cache that it makes. */
 function cacheOf({ proxy_ssl_certificate_cache: given }: ProxyTlsSet, http: HttpDraft): CertificateCache {
-  if (given === 'off' || given.max === undefined) return new CertificateCache(undefined);
-  const { max, inactive = 10_000, valid = 60_000 } = given;
+  const settings = cacheSettings(given);
+  if (given === 'off' || settings === undefined) return new CertificateCache(undefined);
   const caches = noteOf(http, CACHES, () => new WeakMap<object, CertificateCache>());
-  const cache = caches.get(given) ?? new CertificateCache({ max, inactive: inactive / 1000, valid: valid / 1000 });
+  const cache = caches.get(given) ?? new CertificateCache(settings);
   caches.set(given, cache);
   return cache;
 }

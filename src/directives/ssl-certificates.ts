@@ -1,87 +1,94 @@
-// Certificates and their keys: read from files, and seen to belong together.
+// Certificates and their keys: read while the configuration is, or for each handshake where their names have variables.
 // https://nginx.org/en/docs/http/ngx_http_ssl_module.html#ssl_certificate
 
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { ConfigError } from '../config/errors.ts';
-import { FileError } from '../config/files.ts';
+import type { Template } from '../config/template.ts';
 import type { Position } from '../config/tree.ts';
-import type { Workshop } from './draft.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import type { CertificateCache } from './certificate-cache.ts';
+import { type CertificatePair, loadPair, parsePasswords } from './certificate-pair.ts';
+import type { Level, Workshop } from './draft.ts';
+import { readPem } from './written-file.ts';
 
-/** The name of a file as it was written, and where. */
-export interface WrittenFile {
-  readonly file: string;
+/** What the configuration says of one certificate. */
+interface Named {
+  readonly name: Template;
   readonly at: Position | undefined;
 }
 
-/** PEM texts, the chain of the first certificate behind it: what `tls` takes. */
-export interface CertificatePairs {
-  readonly certificates: readonly string[];
-  readonly keys: readonly string[];
+/** The certificates of one server, one for each kind of key. */
+export interface Certificates {
+  /** What they are, or are called: sessions are not resumed where it is another. */
+  readonly identity: readonly string[];
+  /** Where their names have no variables. */
+  readonly fixed: readonly CertificatePair[] | undefined;
+  /** For one handshake. @throws CertificateError */
+  chosen(exchange: Exchange): readonly CertificatePair[];
+}
+
+interface CertificatesSet {
+  readonly ssl_certificate: readonly Template[];
+  readonly ssl_certificate_key: readonly Template[];
+  readonly ssl_password_file: string | undefined;
 }
 
 /** @throws ConfigError for what cannot be read, is no certificate or key, or does not fit its partner */
-export function readCertificates(
-  certificates: readonly WrittenFile[],
-  keys: readonly WrittenFile[],
+export function serverCertificates(
+  set: CertificatesSet,
+  cache: CertificateCache,
   workshop: Workshop,
-): CertificatePairs {
+  level: Level,
+): Certificates {
+  const certificates = named(set.ssl_certificate, level.places('ssl_certificate'));
+  const keys = named(set.ssl_certificate_key, level.places('ssl_certificate_key'));
   const last = certificates.at(-1);
-  if (last !== undefined && keys.length < certificates.length)
-    throw new ConfigError(`no "ssl_certificate_key" is defined for certificate "${last.file}"`, last.at);
-  const pairs = certificates.map((certificate, index) => readPair(certificate, keys[index] as WrittenFile, workshop));
-  return { certificates: pairs.map(({ certificate }) => certificate), keys: pairs.map(({ key }) => key) };
+  if (last !== undefined && keys.length < certificates.length) {
+    const message = `no "ssl_certificate_key" is defined for certificate "${last.name.text}"`;
+    throw new ConfigError(message, last.at);
+  }
+  const pairs = certificates.map((certificate, index) => [certificate, keys[index] as Named] as const);
+  const passwords = passwordsOf(set, workshop, level);
+  const isFixed = pairs.every((pair) => pair.every(({ name }) => name.constant !== undefined));
+  return isFixed ? fixedPairs(pairs, passwords, workshop) : chosenPairs(pairs, passwords, cache, workshop);
 }
 
-function readPair(
-  certificate: WrittenFile,
-  key: WrittenFile,
+type NamedPair = readonly [certificate: Named, key: Named];
+
+function named(names: readonly Template[], places: readonly Position[]): Named[] {
+  return names.map((name, index) => ({ name, at: places[index] }));
+}
+
+function fixedPairs(pairs: readonly NamedPair[], passwords: readonly string[], workshop: Workshop): Certificates {
+  const file = ({ name, at }: Named) => ({ file: name.text, at });
+  const fixed = pairs.map(([certificate, key]) => loadPair(file(certificate), file(key), passwords, workshop));
+  return { identity: fixed.map(({ certificate }) => certificate), fixed, chosen: () => fixed };
+}
+
+function chosenPairs(
+  pairs: readonly NamedPair[],
+  passwords: readonly string[],
+  cache: CertificateCache,
   workshop: Workshop,
-): { certificate: string; key: string } {
-  const pem = readPem(certificate, 'certificate', workshop);
-  const parsed = parseCertificate(pem, certificate);
-  const keyPem = readPem(key, 'certificate key', workshop);
-  if (parsed.checkPrivateKey(parseKey(keyPem, key))) return { certificate: pem, key: keyPem };
-  throw new ConfigError(
-    `cannot load certificate key "${key.file}": it is not the key of "${certificate.file}"`,
-    key.at,
-  );
+): Certificates {
+  const texts = pairs.map((pair) => pair.map(({ name }) => workshop.text(name)));
+  const whole = (name: string): string => (name.startsWith('data:') ? name : workshop.fromConfig(name));
+  return {
+    identity: pairs.map(([{ name }]) => name.text),
+    fixed: undefined,
+    chosen: (exchange) =>
+      texts.map((pair) => {
+        const [certificate = '', key = ''] = pair.map((text) => whole(text(exchange)));
+        return cache.pair(certificate, key, passwords);
+      }),
+  };
 }
 
-function parseCertificate(pem: string, { file, at }: WrittenFile): X509Certificate {
-  try {
-    return new X509Certificate(pem);
-  } catch {
-    throw new ConfigError(`cannot load certificate "${file}": no certificate (PEM) was found in it`, at);
-  }
-}
-
-function parseKey(pem: string, { file, at }: WrittenFile): KeyObject {
-  try {
-    return createPrivateKey(pem);
-  } catch {
-    // OpenSSL's own words could quote the file.
-    const reason = /ENCRYPTED/.test(pem)
-      ? 'it is encrypted, and "ssl_password_file" is not supported yet'
-      : 'no private key (PEM) could be read from it';
-    throw new ConfigError(`cannot load certificate key "${file}": ${reason}`, at);
-  }
-}
-
-/** Only some forms of the name are files. */
-const OTHER_STORES = /^(?:data|engine|store):/;
-
-export function readPem({ file, at }: WrittenFile, what: string, workshop: Workshop): string {
-  if (OTHER_STORES.test(file) || file.includes('$')) {
-    throw new ConfigError(
-      `cannot load ${what} "${file}": only files are supported, and no variables in their names`,
-      at,
-    );
-  }
-  const path = workshop.fromConfig(file);
-  try {
-    return workshop.files.read(path).toString('latin1');
-  } catch (error) {
-    if (!(error instanceof FileError)) throw error;
-    throw new ConfigError(`cannot load ${what} "${path}": ${error.message}`, at);
-  }
+/** @throws ConfigError */
+export function passwordsOf(
+  { ssl_password_file: file }: Pick<CertificatesSet, 'ssl_password_file'>,
+  workshop: Workshop,
+  level: Level,
+): readonly string[] {
+  if (file === undefined) return [];
+  return parsePasswords(readPem({ file, at: level.at('ssl_password_file') }, 'passwords', workshop));
 }

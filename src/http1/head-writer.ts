@@ -74,9 +74,7 @@ function checked(name: string, value: string): string {
   if (!isToken(name)) throw new UnsafeHeadError(`"${printable(name)}" is no header name`);
   const line = unfolded(value);
   if (line !== undefined) return line;
-  throw new UnsafeHeadError(
-    `the value of header "${name}" has a line break, a NUL, or more than one byte a character`,
-  );
+  throw new UnsafeHeadError(`the value of header "${name}" has a line break, a NUL, or more than one byte a character`);
 }
 
 function printable(name: string): string {

@@ -1,6 +1,12 @@
 // The greeting of a client that speaks TLS: its first message says which server it means, and that server shakes hands.
 
-import { type AcceptTlsOptions, acceptTls, type HandshakeSessions, type TlsAcceptance, type TlsAcceptor } from '../transport/accept-tls.ts';
+import {
+  type AcceptTlsOptions,
+  acceptTls,
+  type HandshakeSessions,
+  type TlsAcceptance,
+  type TlsAcceptor,
+} from '../transport/accept-tls.ts';
 import type { Channel, ChannelOwner } from '../transport/channel.ts';
 import { type ClientHello, ClientHelloReader } from '../transport/client-hello.ts';
 import { ClientTls, hostOf } from '../transport/client-tls.ts';
@@ -175,7 +181,10 @@ export class TlsGreeting implements ChannelOwner, DeadlineOwner, TlsAcceptor, Gr
 function answersTo(hello: ClientHello, tls: TlsSettings, client: ClientTls): AcceptTlsOptions['answers'] {
   const cache = usesTickets(hello, tls) ? undefined : tls.sessions;
   if (cache === undefined && tls.staple === undefined) return undefined;
-  return { sessions: cache === undefined ? undefined : new KeptSessions(hello, tls, client, cache), staple: tls.staple };
+  return {
+    sessions: cache === undefined ? undefined : new KeptSessions(hello, tls, client, cache),
+    staple: tls.staple,
+  };
 }
 
 function usesTickets(hello: ClientHello, tls: TlsSettings): boolean {

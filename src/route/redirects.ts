@@ -22,7 +22,7 @@ export function locationOf(exchange: Exchange, target: string): string {
 }
 
 function originOf(exchange: Exchange): string {
-  const secure = exchange.link.channel.tls !== undefined;
+  const secure = exchange.link.ends.tls !== undefined;
   const { serverPort } = exchange.link;
   const named = exchange.location.portInRedirect && serverPort !== 0 && serverPort !== (secure ? 443 : 80);
   return `${secure ? 'https' : 'http'}://${hostOf(exchange)}${named ? `:${serverPort}` : ''}`;

@@ -2,7 +2,7 @@
 
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { CHAIN_TOO_LONG, type CertificateFault, certificateFault, intermediates } from './certificate-verdict.ts';
+import { type CertificateFault, CHAIN_TOO_LONG, certificateFault, intermediates } from './certificate-verdict.ts';
 import type { ClientHello, ClientOffers } from './client-hello.ts';
 
 /** What Node says of a client that showed no certificate. */
@@ -38,7 +38,10 @@ export class ClientTls {
   #fault: CertificateFault | undefined = undefined;
   #looked = false;
 
-  constructor({ serverName, offers }: Pick<ClientHello, 'serverName' | 'offers'>, verification: Verification | undefined) {
+  constructor(
+    { serverName, offers }: Pick<ClientHello, 'serverName' | 'offers'>,
+    verification: Verification | undefined,
+  ) {
     this.serverName = serverName;
     this.offers = offers;
     this.rules = verification?.rules;

@@ -10,8 +10,8 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import {
-  CHAIN_TOO_LONG,
   type CertificateFault,
+  CHAIN_TOO_LONG,
   certificateFault,
   intermediates,
 } from '../transport/certificate-verdict.ts';
@@ -102,8 +102,7 @@ export class UpstreamTls {
   verify(socket: TLSSocket, name: string): string | undefined {
     if (!this.settings.verify) return undefined;
     const failure = verifyFailure(socket, this.settings.verifyDepth);
-    if (failure !== undefined)
-      return `upstream SSL certificate verify error: (${failure.code}:${failure.reason})`;
+    if (failure !== undefined) return `upstream SSL certificate verify error: (${failure.code}:${failure.reason})`;
     // Node shows no certificate of a resumed session; but sessions are kept only once they were verified, under this very name.
     if (socket.isSessionReused()) return undefined;
     if (!isCertificateOf(socket, name)) return `upstream SSL certificate does not match "${name}"`;

@@ -17,6 +17,7 @@ export function serverSettings(outside: LocationSettings, settings: Partial<Serv
     outside,
     postRead: [],
     rewrite: [],
+    verifyClient: undefined,
     clientHeaderTimeout: 60_000,
     clientHeaderBufferSize: 1024,
     largeClientHeaderBuffers: { number: 4, size: 8192 },

@@ -38,7 +38,7 @@ export async function runServer(t: TestContext, settings: ServerSettings): Promi
 }
 
 function snapshotOf(settings: ServerSettings, port: number): Snapshot {
-  const server = { settings, tls: undefined };
+  const server = { settings, tls: undefined, rejectsHandshake: false };
   const listener: ListenSettings = {
     address: { key: 'test', kind: 'tcp', host: '127.0.0.1', port, ipv6Only: true },
     options: { backlog: 511, soKeepalive: undefined },
