@@ -3,11 +3,11 @@
 import type { ClientLink } from '../exchange/client-link.ts';
 import { Exchange, type Pipeline, type ServerSettings } from '../exchange/exchange.ts';
 import { RequestHead } from '../http1/request-head.ts';
-import type { ConnectionEnds } from '../listen/connection-ends.ts';
+import type { HandshakeEnds } from '../listen/tls-settings.ts';
 import type { ClientTls } from '../transport/client-tls.ts';
 
 /** Nothing is answered on it, nothing logged, and it never ends: only its variables are of use. */
-export function handshakeExchange(client: ClientTls, ends: ConnectionEnds, server: ServerSettings): Exchange {
+export function handshakeExchange(client: ClientTls, ends: HandshakeEnds, server: ServerSettings): Exchange {
   const { id, clientAddress, clientPort, serverAddress, serverPort } = ends;
   const link = {
     id,

@@ -74,7 +74,8 @@ export function memoryOf({ notes, workshop }: HttpDraft, name: string, bytes: nu
   const known = (notes.get(MEMORIES) as Map<string, SessionMemory> | undefined) ?? new Map<string, SessionMemory>();
   notes.set(MEMORIES, known);
   const memory =
-    known.get(name) ?? new SessionMemory(workshop.zones.memory(`TLS ${name} ${bytes}`, bytes), workshop.secrets.ticketKeys);
+    known.get(name) ??
+    new SessionMemory(workshop.zones.memory(`TLS ${name} ${bytes}`, bytes), workshop.secrets.ticketKeys);
   known.set(name, memory);
   return memory;
 }

@@ -1,9 +1,8 @@
 // The head of our answer to a client: what every answer has, around what this one says.
 
 import { reasonPhrase } from '../http1/head-writer.ts';
-import { type Headers, isToken } from '../http1/headers.ts';
+import { type Headers, isFieldValue, isToken } from '../http1/headers.ts';
 import { httpDate } from '../http1/http-date.ts';
-import { unfolded } from '../http1/unfolded.ts';
 import { VERSION } from '../version.ts';
 
 /** How the end of the answer's body is told to the client. */
@@ -55,7 +54,8 @@ export function answerHeadText(head: AnswerHead, manners: HeadManners, keepAlive
 function fieldLine(answer: Headers, index: number): string {
   const name = answer.nameAt(index);
   const value = answer.valueAt(index);
-  const line = answer.isParsedAt(index) ? value : isToken(name) ? unfolded(value) : undefined;
-  if (line !== undefined) return `${name}: ${line}\r\n`;
-  throw new UnsafeAnswerError(`header "${name}" of the answer has a character that ends the line`);
+  if (!answer.isParsedAt(index) && !(isToken(name) && isFieldValue(value))) {
+    throw new UnsafeAnswerError(`header "${name}" of the answer has a character that ends the line`);
+  }
+  return `${name}: ${value}\r\n`;
 }

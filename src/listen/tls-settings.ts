@@ -1,9 +1,9 @@
 // What TLS is towards clients, for one server; secrets are read when the snapshot is built and live in the context alone.
 
 import type { SecureContext } from 'node:tls';
+import type { ClientEnd } from '../exchange/client-link.ts';
 import type { ClientVerification } from '../exchange/exchange.ts';
 import type { ClientTls } from '../transport/client-tls.ts';
-import type { ConnectionEnds } from './connection-ends.ts';
 
 /** Sessions that are kept by us: `ssl_session_cache`. */
 export interface SessionCache {
@@ -11,12 +11,19 @@ export interface SessionCache {
   keep(id: Buffer, session: Buffer): void;
 }
 
+/** Between whom a handshake is made. */
+export interface HandshakeEnds extends ClientEnd {
+  readonly id: number;
+  readonly serverAddress: string;
+  readonly serverPort: number;
+}
+
 export interface TlsSettings {
   /**
    * Certificates, keys, protocols, ciphers, curves, for this handshake: names of certificates may have variables.
    * @throws {Error} where a certificate cannot be had; its message is for the log
    */
-  context(client: ClientTls, ends: ConnectionEnds): SecureContext;
+  context(client: ClientTls, ends: HandshakeEnds): SecureContext;
   /** What clients have to show; undefined: they are not asked. */
   readonly verifyClient: ClientVerification | undefined;
   readonly sessionTickets: boolean;

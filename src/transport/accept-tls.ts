@@ -197,12 +197,13 @@ function tellRefused(acceptor: TlsAcceptor | undefined, error: Error): void {
   }
 }
 
-/** Sets `authorized` and `authorizationError`, as `tls.Server` does; a resumed session without a certificate proves nothing. */
+/** Sets `authorized` and `authorizationError`, as `tls.Server` does; a resumed session without a certificate proves nothing.
+ * Not asked for in the newer way, which takes the chain apart: see `ClientTls`. */
 function judgeClient(socket: TLSSocket): void {
   const inside = socket as unknown as ServerSide;
   const error = inside._handle?.verifyError?.();
   if (error !== null && error !== undefined) inside.authorizationError = error.code ?? error.message;
-  else if (socket.getPeerX509Certificate() === undefined) inside.authorizationError = NO_CERTIFICATE;
+  else if (socket.getPeerCertificate().raw === undefined) inside.authorizationError = NO_CERTIFICATE;
   else inside.authorized = true;
 }
 

@@ -75,11 +75,14 @@ export class ClientTls {
     return this.#fault;
   }
 
+  /** The chain comes first: some versions of Node take it apart when they are asked for the certificate alone. */
   #look(): void {
     if (this.#looked || this.#socket === undefined) return;
     this.#looked = true;
+    if (this.rules === undefined) return;
+    const between = this.#socket.isSessionReused() ? 0 : intermediates(this.#socket);
     this.#certificate = this.#socket.getPeerX509Certificate();
-    if (this.#certificate !== undefined) this.#fault = faultOf(this.#socket, this.#depth);
+    if (this.#certificate !== undefined) this.#fault = faultOf(this.#socket, between > this.#depth);
   }
 }
 
@@ -87,8 +90,8 @@ export class ClientTls {
  * OpenSSL has its say first. It does not know our depth, and of a resumed session the chain is not known any more: a session that
  * was refused for its depth is never kept.
  */
-function faultOf(socket: TLSSocket, depth: number): CertificateFault | undefined {
+function faultOf(socket: TLSSocket, isTooLong: boolean): CertificateFault | undefined {
   const error = (socket as unknown as Verifier)._handle?.verifyError?.();
   if (error !== null && error !== undefined) return certificateFault(error.code ?? NO_CERTIFICATE);
-  return !socket.isSessionReused() && intermediates(socket) > depth ? CHAIN_TOO_LONG : undefined;
+  return isTooLong ? CHAIN_TOO_LONG : undefined;
 }

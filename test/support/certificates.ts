@@ -7,8 +7,10 @@ import {
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   type Extension,
+  type JsonName,
   KeyUsageFlags,
   KeyUsagesExtension,
+  Name,
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
   X509CrlGenerator,
@@ -28,6 +30,8 @@ export interface CertificateWish {
   /** Default: from an hour ago until a day from now. */
   readonly notBefore?: Date;
   readonly notAfter?: Date;
+  /** The subject, part by part; default: the first name as CN. */
+  readonly subject?: JsonName;
   /** A number of one's own makes a certificate of one's own, otherwise equal. */
   readonly serial?: number;
 }
@@ -63,6 +67,13 @@ export function certificateAuthority(name = 'Test authority', kind: 'ecdsa' | 'r
   return authority(name, kind);
 }
 
+/** An authority of this name whose certificate another one has signed: `signedCertificate` takes its name. */
+export function intermediateAuthority(name: string, by = 'Test authority'): Promise<Certificate> {
+  return once(`authority ${name} ecdsa`, async () =>
+    make({ names: [name] }, await authority(by, 'ecdsa'), authorityExtensions()),
+  );
+}
+
 /** A certificate that the authority of this name and kind has signed. */
 export function signedCertificate(
   wish: CertificateWish = {},
@@ -96,11 +107,14 @@ export async function revocationList(
 const serialNumber = (serial: number): string => serial.toString(16).padStart(16, '0');
 
 function authority(name: string, kind: 'ecdsa' | 'rsa'): Promise<Made> {
-  const extensions = [
+  return once(`authority ${name} ${kind}`, () => make({ names: [name], kind }, undefined, authorityExtensions()));
+}
+
+function authorityExtensions(): Extension[] {
+  return [
     new BasicConstraintsExtension(true, undefined, true),
     new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
   ];
-  return once(`authority ${name} ${kind}`, () => make({ names: [name], kind }, undefined, extensions));
 }
 
 function once(key: string, create: () => Promise<Made>): Promise<Made> {
@@ -132,10 +146,10 @@ async function make(wish: CertificateWish, issuer: Made | undefined, extensions:
   const kind = wish.kind ?? 'ecdsa';
   const algorithm = ALGORITHMS[kind];
   const keys = (await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
-  const subject = `CN=${(wish.names ?? DEFAULT_NAMES)[0]}`;
+  const subject = wish.subject ? new Name(wish.subject).toString() : `CN=${(wish.names ?? DEFAULT_NAMES)[0]}`;
   const certificate = await X509CertificateGenerator.create({
     serialNumber: serialNumber(wish.serial ?? ++lastSerial),
-    subject,
+    subject: wish.subject ?? subject,
     issuer: issuer?.subject ?? subject,
     notBefore: wish.notBefore ?? new Date(Date.now() - HOUR_MS),
     notAfter: wish.notAfter ?? new Date(Date.now() + 24 * HOUR_MS),
