@@ -10,7 +10,7 @@ import { Registry } from './config/registry.ts';
 import { inSlices } from './config/steps.ts';
 import { compileTemplate, type VariableOptions, VariableTable } from './config/template.ts';
 import type { Directive } from './config/tree.ts';
-import { ErrorLogFile } from './diagnostics/error-log-file.ts';
+import { ErrorLogFile, type LineTaker } from './diagnostics/error-log-file.ts';
 import type { LogFiles } from './diagnostics/log-files.ts';
 import { allModules } from './directives/all-modules.ts';
 import { buildDraft, freezeSnapshot } from './directives/build-snapshot.ts';
@@ -19,7 +19,7 @@ import { checkConnections } from './directives/events.ts';
 import { joinListeners } from './directives/join-listeners.ts';
 import type { VariableSetter } from './directives/module.ts';
 import type { Exchange } from './exchange/exchange.ts';
-import type { ErrorLogTarget, Snapshot } from './snapshot.ts';
+import type { ErrorLogTarget, Snapshot, SyslogErrorTarget } from './snapshot.ts';
 import type { ZoneDirectory } from './zones/zone-directory.ts';
 
 export interface LoadOptions {
@@ -93,8 +93,10 @@ function makeWorkshop(options: LoadOptions, problems: Problems): Workshop {
   const configFolder = configFile.slice(0, configFile.lastIndexOf('/') + 1);
   const variables = makeVariables();
   const defaultErrorLog: ErrorLogTarget = { path: options.errorLogPath, level: 'error' };
-  const openErrorLog = (targets: readonly ErrorLogTarget[]) =>
-    new ErrorLogFile(targets.map(({ path, level }) => ({ file: logFiles.file(path), level })));
+  const lineTaker = (target: ErrorLogTarget | SyslogErrorTarget): LineTaker =>
+    'path' in target ? logFiles.file(target.path) : logFiles.syslog.log(target.syslog);
+  const openErrorLog = (targets: readonly (ErrorLogTarget | SyslogErrorTarget)[]) =>
+    new ErrorLogFile(targets.map((target) => ({ file: lineTaker(target), level: target.level })));
   return {
     problems,
     files,

@@ -1,6 +1,7 @@
 // All that a worker needs to serve, built once from a configuration, then frozen.
 
 import type { ErrorLog, Level } from './diagnostics/error-log.ts';
+import type { SyslogTarget } from './diagnostics/syslog.ts';
 import type { SnapshotUse } from './exchange/exchange.ts';
 import type { ListenSettings } from './listen/listen-settings.ts';
 import type { Upstream } from './upstream/upstream.ts';
@@ -8,6 +9,12 @@ import type { Upstream } from './upstream/upstream.ts';
 /** One target of `error_log`: a file (absolute path), or the standard error output. */
 export interface ErrorLogTarget {
   readonly path: string | 'stderr';
+  readonly level: Level;
+}
+
+/** One target of `error_log` that is no file. */
+export interface SyslogErrorTarget {
+  readonly syslog: SyslogTarget;
   readonly level: Level;
 }
 
@@ -24,6 +31,7 @@ export interface CoreSettings {
   readonly workerRlimitNofile: number | undefined;
   /** 0: wait as long as it takes. */
   readonly workerShutdownTimeout: number;
+  /** Files only. */
   readonly errorLogs: readonly ErrorLogTarget[];
 }
 

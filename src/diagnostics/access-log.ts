@@ -1,12 +1,15 @@
 // One access log: which lines it takes, and how values are escaped in them. What a line says is compiled elsewhere.
 
-import type { LogFile } from './log-file.ts';
-
 /** `escape=` of `log_format`: turns a byte string into one that is safe in a line. */
 export type Escape = (value: string) => string;
 
+/** A file, or syslog. Takes a whole line, a byte string without its newline. */
+interface LineTaker {
+  write(line: string): void;
+}
+
 export interface AccessLogOptions<Entry> {
-  readonly file: LogFile;
+  readonly file: LineTaker;
   /** The whole line, without its newline, as a byte string. */
   readonly format: (entry: Entry) => string;
   /** `if=`: nothing is written where this is `0` or empty. */
@@ -15,7 +18,7 @@ export interface AccessLogOptions<Entry> {
 
 /** Writes one line for each entry: an exchange, a tunnel that has ended. */
 export class AccessLog<Entry> {
-  readonly #file: LogFile;
+  readonly #file: LineTaker;
   readonly #format: (entry: Entry) => string;
   readonly #condition: ((entry: Entry) => string) | undefined;
 

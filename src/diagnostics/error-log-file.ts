@@ -1,11 +1,17 @@
-// The error log as nginx writes it: levels, one line for each message, to one or several files.
+// The error log as nginx writes it: levels, one line for each message, to one or several files, or to syslog.
 
 import { type ErrorLog, LEVELS, type Level } from './error-log.ts';
-import type { LogFile } from './log-file.ts';
 import { THREAD_NUMBER } from './thread-number.ts';
 
+/** Takes whole lines, byte strings without their newline: a file, or syslog. */
+export interface LineTaker {
+  write(line: string, level: Level): void;
+  /** One that must not get lost with the thread. */
+  writeNow(line: string, level: Level): void;
+}
+
 export interface ErrorLogTo {
-  readonly file: LogFile;
+  readonly file: LineTaker;
   /** This level and what is more severe is written. */
   readonly level: Level;
 }
@@ -37,8 +43,8 @@ export class ErrorLogFile implements ErrorLog {
     const line = errorLine(level, message, connection);
     for (const { file, level: most } of this.#targets) {
       if (severity > LEVELS.indexOf(most)) continue;
-      if (severity <= SERIOUS) file.writeNow(line);
-      else file.write(line);
+      if (severity <= SERIOUS) file.writeNow(line, level);
+      else file.write(line, level);
     }
   }
 }

@@ -1,6 +1,7 @@
 // One log file as one thread writes to it: a line at a time, a turn at a time, or buffered; it never throws and never waits.
 
 import { writeSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import { systemErrorCode } from './system-error.ts';
 
 /** `buffer=` and `flush=` of `access_log`. */
@@ -9,6 +10,8 @@ export interface LogBuffering {
   readonly size: number;
   /** ms after which they are written even so; 0: only when the buffer is full. */
   readonly flush: number;
+  /** Level of compression; 0: none. Each write is a gzip member of its own, so a file is whole up to its last one. */
+  readonly gzip: number;
 }
 
 /** What went wrong with a log file, told once a minute at most. */
@@ -72,7 +75,9 @@ export class LogFile {
 
   /** Sets `buffer=` and `flush=`, or takes them back. */
   buffer(buffering: LogBuffering | undefined): void {
-    if (buffering?.size === this.#buffering?.size && buffering?.flush === this.#buffering?.flush) return;
+    const former = this.#buffering;
+    if (buffering?.size === former?.size && buffering?.flush === former?.flush && buffering?.gzip === former?.gzip)
+      return;
     this.flush();
     this.#buffering = buffering;
   }
@@ -138,12 +143,20 @@ export class LogFile {
   #sendOrThrow(lines: string): void {
     if (this.#rest !== '') this.#rest = this.#rest.slice(this.#put(this.#rest));
     if (this.#rest !== '') this.#lose(lines, 'EAGAIN');
-    else if (lines !== '') this.#keepRest(lines, this.#put(lines));
+    else if (lines === '') return;
+    else if ((this.#buffering?.gzip ?? 0) > 0) this.#putCompressed(lines, this.#buffering?.gzip as number);
+    else this.#keepRest(lines, this.#put(lines));
   }
 
   /** @returns how many bytes the system took */
   #put(bytes: string): number {
     return writeSync(this.#descriptor, bytes, null, 'latin1');
+  }
+
+  /** Half of a member would spoil what follows: the rest of it goes first. */
+  #putCompressed(lines: string, level: number): void {
+    const member = gzipSync(Buffer.from(lines, 'latin1'), { level }).toString('latin1');
+    this.#rest = member.slice(this.#put(member));
   }
 
   /** The line that was cut is kept to be finished later; the lines behind it are lost. */

@@ -3,6 +3,7 @@
 import { closeSync, constants, fstatSync, openSync, readlinkSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type LogFault, LogFile, type LogFileOptions, NOT_OPEN } from './log-file.ts';
+import { SyslogServers } from './syslog.ts';
 import { systemErrorCode, systemErrorText } from './system-error.ts';
 
 /** Which path has which descriptor: fit for `workerData` and `postMessage`, for descriptors belong to the process. */
@@ -48,6 +49,8 @@ export const STDERR = 'stderr';
 const MOST_UNUSED = 64;
 
 export class LogFiles {
+  /** What goes to syslog rather than to a file. */
+  readonly syslog: SyslogServers;
   readonly #files = new Map<string, LogFile>();
   readonly #fileOptions: LogFileOptions;
   readonly #dirty: LogFile[] = [];
@@ -55,7 +58,9 @@ export class LogFiles {
 
   constructor(options: LogFilesOptions = {}) {
     const onPending = options.perTurn === true ? (file: LogFile) => this.#planTurn(file) : undefined;
-    this.#fileOptions = { onFault: options.onFault ?? (() => {}), onPending };
+    const onFault = options.onFault ?? (() => {});
+    this.#fileOptions = { onFault, onPending };
+    this.syslog = new SyslogServers(onFault);
   }
 
   /**

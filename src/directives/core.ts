@@ -9,9 +9,10 @@ import { parseNumber } from '../config/quantities.ts';
 import type { Argument } from '../config/tree.ts';
 import { argument, flag, integer, optional, path, time, word } from '../config/values.ts';
 import { LEVELS, type Level as LogLevel } from '../diagnostics/error-log.ts';
-import type { ErrorLogTarget } from '../snapshot.ts';
+import type { ErrorLogTarget, SyslogErrorTarget } from '../snapshot.ts';
 import type { Level, SnapshotDraft, Workshop } from './draft.ts';
 import { nginxModule } from './module.ts';
+import { isSyslog, readSyslog } from './syslog-target.ts';
 
 /** More would only cost memory: zones have one column for each. */
 const MAX_WORKERS = 256;
@@ -101,8 +102,8 @@ const table = directives({
     in: ['main', 'http', 'server', 'location'],
     args: [path('file'), levelKind],
     many: true,
-    doc: 'Where errors go: a file or `stderr`, from which level on (default: error).',
-    differs: '`syslog:` and `memory:` are not there yet.',
+    doc: 'Where errors go: a file, `stderr`, or `syslog:server=address,facility=…,tag=…,nohostname` over UDP; from which level on (default: error).',
+    differs: '`memory:`, which keeps a debugging log, is refused, and so is a syslog server on a `unix:` socket.',
   },
 });
 
@@ -114,10 +115,12 @@ export const core = nginxModule('core', {
   doc: 'https://nginx.org/en/docs/ngx_core_module.html',
   main(set, draft, level) {
     const { workshop } = draft;
-    const errorLogs = workshop.problems.attempt(() => errorLogTargets(set.error_log, workshop)) ?? [];
-    setCore(set, draft, errorLogs.length === 0 ? [workshop.defaultErrorLog] : errorLogs);
+    const written = workshop.problems.attempt(() => errorLogTargets(set.error_log, workshop)) ?? [];
+    // Where no line names a file, the default one is written as well.
+    const targets = written.some(isFile) ? written : [...written, workshop.defaultErrorLog];
+    setCore(set, draft, targets.filter(isFile));
     warnOfUser(workshop, level);
-    workshop.baseErrorLog = workshop.openErrorLog(draft.core.errorLogs);
+    workshop.baseErrorLog = workshop.openErrorLog(targets);
   },
   http(set, { workshop }, level) {
     // Whatever is wrong is told here, though no server may inherit it.
@@ -154,11 +157,23 @@ function warnOfUser(workshop: Workshop, level: Level): void {
   workshop.warn(`the "user" directive ${sense}`, level.at('user'));
 }
 
-function errorLogTargets(written: readonly WrittenLog[], workshop: Workshop): ErrorLogTarget[] {
-  const targets = written.map(({ file, level = 'error', at }): ErrorLogTarget => {
-    if (/^(syslog|memory):/.test(file)) throw new ConfigError(`"error_log ${file}" is not supported yet`, at);
-    return { path: file === 'stderr' ? file : workshop.fromPrefix(file), level };
-  });
-  for (const { path: file } of targets) workshop.logPaths.add(file);
+type ErrorTarget = ErrorLogTarget | SyslogErrorTarget;
+
+const isFile = (target: ErrorTarget): target is ErrorLogTarget => 'path' in target;
+
+function errorLogTargets(written: readonly WrittenLog[], workshop: Workshop): ErrorTarget[] {
+  const targets = written.map((one) => errorLogTarget(one, workshop)).filter((target) => target !== undefined);
+  for (const { path: file } of targets.filter(isFile)) workshop.logPaths.add(file);
   return targets;
+}
+
+/** undefined while the host of a syslog server is not known yet. */
+function errorLogTarget({ file, level = 'error', at }: WrittenLog, workshop: Workshop): ErrorTarget | undefined {
+  if (file.startsWith('memory:')) {
+    const mend = 'it keeps a debugging log, and there is none; write to a file';
+    throw new ConfigError(`"error_log ${file}" is not supported`, at, { mend });
+  }
+  if (!isSyslog(file)) return { path: file === 'stderr' ? file : workshop.fromPrefix(file), level };
+  const syslog = readSyslog(file, at, workshop);
+  return syslog === undefined ? undefined : { syslog, level };
 }

@@ -11,7 +11,7 @@ import type { Exchange, Handler, LocationSettings, ServerSettings, Text } from '
 import type { ListenAddress, SocketOptions } from '../listen/listen-settings.ts';
 import type { TlsSettings } from '../listen/tls-settings.ts';
 import type { ServerName } from '../route/server-names.ts';
-import type { CoreSettings, ErrorLogTarget } from '../snapshot.ts';
+import type { CoreSettings, ErrorLogTarget, SyslogErrorTarget } from '../snapshot.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { ZoneDirectory } from '../zones/zone-directory.ts';
 import type { LocationPattern } from './location-pattern.ts';
@@ -46,7 +46,7 @@ export interface Workshop {
   readonly defaultErrorLog: ErrorLogTarget;
   /** The error log of the main level; set by the core module before any other level is built. */
   baseErrorLog: ErrorLog;
-  openErrorLog(targets: readonly ErrorLogTarget[]): ErrorLog;
+  openErrorLog(targets: readonly (ErrorLogTarget | SyslogErrorTarget)[]): ErrorLog;
   /** The worker this is built for; -1 in the master, which only checks. */
   readonly worker: number;
   readonly secrets: { readonly ticketKeys: Buffer; readonly stickyKey: Buffer };

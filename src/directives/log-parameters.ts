@@ -1,4 +1,4 @@
-// The parameters of access_log behind its path and format: buffer, flush, if.
+// The parameters of access_log behind its path and format: gzip, buffer, flush, if.
 // https://nginx.org/en/docs/http/ngx_http_log_module.html#access_log
 
 import type { Kind } from '../config/directive.ts';
@@ -13,19 +13,20 @@ export interface LogParameters {
   /** ms; 0: only when the buffer is full. */
   readonly flush: number;
   readonly condition: Template | undefined;
-  /** Where `gzip` stands, which is not there yet. */
-  readonly gzip: Argument | undefined;
+  /** Level of compression; 0: none. */
+  readonly gzip: number;
 }
 
 type Given = { -readonly [Key in keyof LogParameters]: LogParameters[Key] };
 
 export const logParametersKind: Kind<'parameters', LogParameters> = {
   name: 'parameters',
-  syntax: '[buffer=size] [flush=time] [if=condition]',
+  syntax: '[gzip[=level]] [buffer=size] [flush=time] [if=condition]',
   takes: 'any',
   parse: (args) => {
-    const given: Given = { buffer: undefined, flush: 0, condition: undefined, gzip: undefined };
+    const given: Given = { buffer: undefined, flush: 0, condition: undefined, gzip: 0 };
     for (const one of args) take(one, given);
+    if (given.gzip > 0) given.buffer ??= GZIP_BUFFER;
     return given;
   },
 };
@@ -37,7 +38,7 @@ function take(one: Argument, given: Given): void {
   else if (name === 'flush' && value !== undefined)
     given.flush = positive(parseTime(value, 'ms'), 'flush time', value, one);
   else if (name === 'if' && value !== undefined) given.condition = parseTemplate(value, one.at);
-  else if (name === 'gzip') given.gzip = checkGzip(one, value);
+  else if (name === 'gzip') given.gzip = gzipLevel(one, value);
   else throw new ConfigError(`invalid parameter "${one.text}"`, one.at);
 }
 
@@ -51,8 +52,11 @@ function positive(value: number | undefined, what: string, text: string, { at }:
   return value;
 }
 
-function checkGzip(one: Argument, value: string | undefined): Argument {
+/** nginx's, where `gzip` stands without `buffer`. */
+const GZIP_BUFFER = 64 * 1024;
+
+function gzipLevel({ at }: Argument, value: string | undefined): number {
   const level = value === undefined ? 1 : (parseNumber(value) ?? 0);
-  if (level < 1 || level > 9) throw new ConfigError(`invalid compression level "${value}"`, one.at);
-  return one;
+  if (level < 1 || level > 9) throw new ConfigError(`invalid compression level "${value}"`, at);
+  return level;
 }

@@ -14,6 +14,7 @@ import { compileLogFormat, type LogFormat } from './log-format.ts';
 import { type LogParameters, logParametersKind } from './log-parameters.ts';
 import { nginxModule } from './module.ts';
 import { NamedLog, type NamedLogPolicy, NO_CACHE } from './named-log.ts';
+import { isSyslog, readSyslog } from './syslog-target.ts';
 
 const COMBINED =
   '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"';
@@ -58,9 +59,9 @@ const table = directives({
     args: [path('file'), optional(word('format')), logParametersKind],
     many: true,
     default: 'logs/access.log',
-    doc: 'Where lines go, in which format; `buffer=size` and `flush=time` gather them, `if=condition` leaves out those for which it is empty or 0. `off` takes away what a higher level says. A path with variables is opened by the worker, if the document root is there.',
+    doc: 'Where lines go, in which format: a file, or `syslog:server=address,facility=…,severity=…,tag=…,nohostname` over UDP; `buffer=size` and `flush=time` gather them, `gzip` compresses what was gathered, `if=condition` leaves out those for which it is empty or 0. `off` takes away what a higher level says. A path with variables is opened by the worker, if the document root is there.',
     differs:
-      '`gzip` and `syslog:` are not there yet. A path in which a variable has put `..` is refused. A tunnel is one line, written when it ends.',
+      'A syslog server on a `unix:` socket is refused. A path in which a variable has put `..` is refused. A tunnel is one line, written when it ends.',
   },
   open_log_file_cache: {
     in: ['http', 'server', 'location'],
@@ -137,13 +138,14 @@ class AccessLogs {
   }
 
   #writer(written: WrittenLog, policy: NamedLogPolicy): LogWriter | undefined {
-    const isNamed = written.file.includes('$');
+    const isNamed = written.file.includes('$') && !isSyslog(written.file);
     const known = this.#writers.get(written);
     // Of a named log each level may keep files in its own way.
     if (this.#writers.has(written) && (known === undefined || !isNamed)) return known;
-    const made = this.#workshop.problems.attempt(() =>
-      isNamed ? this.#namedLog(written, policy) : this.#fileLog(written),
-    );
+    const made = this.#workshop.problems.attempt(() => {
+      if (isSyslog(written.file)) return this.#syslogLog(written);
+      return isNamed ? this.#namedLog(written, policy) : this.#fileLog(written);
+    });
     this.#writers.set(written, made);
     return made;
   }
@@ -152,7 +154,7 @@ class AccessLogs {
     const { file, parameters: given, at } = written;
     if (file === 'off') return this.#nothing(written);
     const line = this.#format(written);
-    this.#refuseWhatIsMissing(written);
+    checkFlush(written);
     const absolute = this.#workshop.fromPrefix(file);
     this.#workshop.logPaths.add(absolute);
     this.#declareBuffer(absolute, given, written.file, at);
@@ -171,7 +173,7 @@ class AccessLogs {
   #namedLog(written: WrittenLog, policy: NamedLogPolicy): LogWriter {
     const { file, parameters: given, at } = written;
     const line = this.#format(written);
-    this.#refuseWhatIsMissing(written);
+    checkFlush(written);
     if (given.buffer !== undefined) throw new ConfigError('buffered logs cannot have variables in name', at);
     const name = this.#workshop.text(parseTemplate(file, at));
     const prefix = byteString(this.#workshop.fromPrefix(''));
@@ -184,10 +186,16 @@ class AccessLogs {
     return (exchange) => log.write(exchange);
   }
 
-  #refuseWhatIsMissing({ file, parameters: { gzip, flush, buffer }, at }: WrittenLog): void {
-    if (file.startsWith('syslog:')) throw new ConfigError(`"access_log ${file}" is not supported yet`, at);
-    if (gzip !== undefined) throw new ConfigError('"gzip" of "access_log" is not supported yet', gzip.at);
-    if (flush > 0 && buffer === undefined) throw new ConfigError(`no buffer is defined for access_log "${file}"`, at);
+  #syslogLog(written: WrittenLog): LogWriter | undefined {
+    const { file, parameters: given, at } = written;
+    const target = readSyslog(file, at, this.#workshop);
+    const line = this.#format(written);
+    checkFlush(written);
+    if (given.buffer !== undefined) throw new ConfigError('logs to syslog cannot be buffered', at);
+    if (target === undefined) return undefined;
+    const syslog = this.#workshop.logFiles.syslog.log(target);
+    const log = new AccessLog({ file: syslog, format: line, condition: this.#condition(given) });
+    return (exchange) => log.write(exchange);
   }
 
   /** As nginx, which reads from top to bottom: a format must stand before the log that uses it. */
@@ -201,18 +209,23 @@ class AccessLogs {
   }
 
   /** All logs that go to one file share its buffer. */
-  #declareBuffer(absolutePath: string, { buffer, flush }: LogParameters, written: string, at: Position): void {
+  #declareBuffer(absolutePath: string, { buffer, flush, gzip }: LogParameters, written: string, at: Position): void {
     if (buffer === undefined) return;
     const { logBuffers } = this.#workshop;
     const former = logBuffers.get(absolutePath);
-    if (former !== undefined && (former.size !== buffer || former.flush !== flush))
+    const isOther = former?.size !== buffer || former.flush !== flush || former.gzip !== gzip;
+    if (former !== undefined && isOther)
       throw new ConfigError(`access_log "${written}" already defined with conflicting parameters`, at);
-    logBuffers.set(absolutePath, { size: buffer, flush });
+    logBuffers.set(absolutePath, { size: buffer, flush, gzip });
   }
 
   #condition({ condition }: LogParameters): ((exchange: Exchange) => string) | undefined {
     return condition === undefined ? undefined : this.#workshop.text(condition);
   }
+}
+
+function checkFlush({ file, parameters: { flush, buffer }, at }: WrittenLog): void {
+  if (flush > 0 && buffer === undefined) throw new ConfigError(`no buffer is defined for access_log "${file}"`, at);
 }
 
 function absolute(name: string, prefix: string): string {

@@ -1,6 +1,6 @@
 // Log files that cannot be written to: said in the error log, and where that is the one, on the standard error output.
 
-import type { ErrorLog } from '../diagnostics/error-log.ts';
+import type { ErrorLog, Level } from '../diagnostics/error-log.ts';
 import type { LogFault } from '../diagnostics/log-file.ts';
 import { LogFiles, STDERR } from '../diagnostics/log-files.ts';
 import { systemErrorText } from '../diagnostics/system-error.ts';
@@ -15,12 +15,17 @@ export interface LogFaultsOptions {
 export function createLogFiles({ log, perTurn }: LogFaultsOptions): LogFiles {
   const onFault = (fault: LogFault): void => {
     const message = describeLogFault(fault);
-    // A full pipe is slowness of its reader, no mistake of the administrator's.
-    log().write(fault.code === 'EAGAIN' ? 'warn' : 'alert', message);
+    log().write(levelOf(fault), message);
     if (fault.path !== STDERR) logFiles.file(STDERR).write(`sockgate: ${message}`);
   };
   const logFiles = new LogFiles({ onFault, perTurn });
   return logFiles;
+}
+
+/** A full pipe is slowness of its reader, no mistake of the administrator's; nor is a network where nobody listens. */
+function levelOf({ code, path }: LogFault): Level {
+  if (code === 'EAGAIN') return 'warn';
+  return path.startsWith('syslog:') ? 'error' : 'alert';
 }
 
 function describeLogFault({ path, code, lost }: LogFault): string {

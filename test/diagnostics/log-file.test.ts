@@ -8,6 +8,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
+import { gunzipSync } from 'node:zlib';
 import type { LogFault } from '../../src/diagnostics/log-file.ts';
 import { LogFileError, LogFiles } from '../../src/diagnostics/log-files.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -58,7 +59,7 @@ test('a buffered file is written when the buffer is full, when its time has come
   const path = inFolder(t)('a.log');
   const files = new LogFiles();
   const file = files.file(path);
-  file.buffer({ size: 10, flush: 20 });
+  file.buffer({ size: 10, flush: 20, gzip: 0 });
   files.open();
   file.write('1234');
   file.write('56');
@@ -78,11 +79,23 @@ test('a buffered file is written when the buffer is full, when its time has come
   assert.match(read(path), /at once\n$/);
 });
 
+test('a compressed file is one that gunzip reads, member behind member', async (t) => {
+  const path = inFolder(t)('a.gz');
+  const files = new LogFiles();
+  const file = files.file(path);
+  file.buffer({ size: 100, flush: 0, gzip: 9 });
+  files.open();
+  const lines = Array.from({ length: 50 }, (_, index) => `line ${index} \xe9`);
+  for (const line of lines) file.write(line);
+  files.flush();
+  assert.equal(gunzipSync(readFileSync(path)).toString('latin1'), `${lines.join('\n')}\n`);
+});
+
 test('after a rotation lines go to the new file, and what was buffered to the old one', (t) => {
   const path = inFolder(t)('a.log');
   const files = new LogFiles();
   const file = files.file(path);
-  file.buffer({ size: 1_000, flush: 0 });
+  file.buffer({ size: 1_000, flush: 0, gzip: 0 });
   files.open();
   file.write('before');
   renameSync(path, `${path}.1`);
