@@ -1,7 +1,9 @@
 // Every module, in the order in which nginx runs them. Leaving one out is deleting its line.
 
+import { autoindex } from './autoindex.ts';
 import { charset } from './charset.ts';
 import { core } from './core.ts';
+import { emptyGif } from './empty-gif.ts';
 import { events } from './events.ts';
 import { geo } from './geo.ts';
 import { gunzip } from './gunzip.ts';
@@ -17,6 +19,7 @@ import { map } from './map.ts';
 import type { Module } from './module.ts';
 import { proxy } from './proxy.ts';
 import { proxyCache } from './proxy-cache.ts';
+import { randomIndex } from './random-index.ts';
 import { realIp } from './real-ip.ts';
 import { referer } from './referer.ts';
 import { rewrite } from './rewrite.ts';
@@ -46,8 +49,11 @@ export const allModules: readonly Module[] = [
   tryFiles,
   proxy,
   proxyCache,
+  emptyGif,
   // Content where no other handler answers, in this order.
+  randomIndex,
   indexPage,
+  autoindex,
   gzipStatic,
   staticFiles,
   // Filters of the answer, in this order.

@@ -92,6 +92,12 @@ export function sendText(exchange: Exchange, status: number, type: string, text:
   sendWhole(exchange, Buffer.from(text, 'latin1'));
 }
 
+/** Answers with a body that is at hand, and ends the exchange; what describes it stands in `answer` already. */
+export function sendBytes(exchange: Exchange, status: number, body: Uint8Array): void {
+  exchange.status = status;
+  sendWhole(exchange, body);
+}
+
 /** Sends head and body together, so that they leave as one segment, and ends the exchange. */
 function sendWhole(exchange: Exchange, body: Uint8Array): void {
   exchange.contentLength = exchange.status === 204 || exchange.status === 304 ? -1 : body.length;
