@@ -26,7 +26,7 @@ export function schemeOfUrl(url: string): Scheme | undefined {
 /** The scheme as it is written; undefined where a variable will tell. @throws ConfigError where it will be none */
 export function schemeOf({ text: url, at, constant }: Template): Scheme | undefined {
   const scheme = schemeOfUrl(url);
-  const fromVariable = constant === undefined && /^[^:/]*\$/.test(url);
+  const fromVariable = constant === undefined && /^(?:[^:/]*|https?:\/?)\$/i.test(url);
   if (scheme !== undefined || fromVariable) return scheme;
   throw new ConfigError('invalid URL prefix', at, { mend: 'it must begin with "http://" or "https://"' });
 }
