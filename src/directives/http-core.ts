@@ -31,6 +31,7 @@ import { mediaTypes } from './media-types.ts';
 import { nginxModule } from './module.ts';
 import { defineCaptures } from './named-captures.ts';
 import { poolSize } from './pool-size.ts';
+import { nameResolution, noteResolution, resolverDirectives } from './resolver.ts';
 import { firstName, serverNameKind } from './server-name.ts';
 import { compileSize, sizeValue } from './size-value.ts';
 
@@ -301,6 +302,7 @@ const table = directives({
     default: 'on',
     doc: 'Several slashes in a row count as one when a location is looked for.',
   },
+  ...resolverDirectives,
 });
 
 type Set = SetOf<typeof table>;
@@ -308,6 +310,7 @@ type Set = SetOf<typeof table>;
 export const httpCore = nginxModule('http_core', {
   directives: table,
   doc: 'https://nginx.org/en/docs/http/ngx_http_core_module.html',
+  upstream: noteResolution,
   server(set, draft, level) {
     const { workshop } = draft;
     draft.names = set.server_name.length === 0 ? [NO_NAME] : set.server_name.flat();
@@ -322,6 +325,7 @@ export const httpCore = nginxModule('http_core', {
   location(set, draft, level) {
     const { settings, pattern, workshop } = draft;
     Object.assign(settings, locationSettings(set, draft));
+    settings.resolution = nameResolution(set, draft.server.http);
     if (pattern?.regexp !== undefined) defineCaptures(workshop, pattern.regexp);
     setFilePlaces(set, draft, level);
     if (!set.tcp_nodelay) draft.rewrite.push(holdSmallPieces);

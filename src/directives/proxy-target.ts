@@ -7,12 +7,13 @@ import { byteString } from '../config/source.ts';
 import type { Template } from '../config/template.ts';
 import type { Position } from '../config/tree.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import type { ProxyTarget } from '../serve/proxy-settings.ts';
+import type { ProxyTarget, UnresolvedTarget } from '../serve/proxy-settings.ts';
 import { NO_KEEPALIVE } from '../upstream/keepalive.ts';
 import type { PeerSettings } from '../upstream/peer.ts';
 import { sharedPeers, unsharedPeers } from '../upstream/peer-table.ts';
 import { Upstream } from '../upstream/upstream.ts';
 import type { HttpDraft, LocationDraft } from './draft.ts';
+import { resolvedAddress } from './resolver.ts';
 import { addressesOf } from './upstream.ts';
 
 export type Scheme = 'http' | 'https';
@@ -131,7 +132,10 @@ function plainPeer(address: Address, server: string): PeerSettings {
 const MOST_MADE_UP = 256;
 
 /** A URL with variables: known only for each exchange. A sentence says why there is no target, for the error log. */
-export function madeUpTarget(url: Template, draft: LocationDraft): (exchange: Exchange) => ProxyTarget | string {
+export function madeUpTarget(
+  url: Template,
+  draft: LocationDraft,
+): (exchange: Exchange) => ProxyTarget | UnresolvedTarget | string {
   const whole = draft.workshop.text(url);
   const upstreams = new MadeUpUpstreams(draft.server.http);
   return (exchange) => {
@@ -139,13 +143,24 @@ export function madeUpTarget(url: Template, draft: LocationDraft): (exchange: Ex
     try {
       const parsed = parseUrl(said);
       const upstream = upstreams.find(parsed.address);
-      return upstream === undefined
-        ? `no resolver defined to resolve ${parsed.address.host}`
-        : proxyTarget(upstream, parsed);
+      return upstream === undefined ? unresolvedTarget(parsed) : proxyTarget(upstream, parsed);
     } catch (error) {
       if (error instanceof ConfigError) return error.message;
       throw error;
     }
+  };
+}
+
+/** A name that only a resolver can know: its addresses are a group of their own for this one exchange, as in nginx. */
+function unresolvedTarget(parsed: ParsedUrl): UnresolvedTarget {
+  const { address } = parsed;
+  return {
+    name: address.host,
+    targetOf: (addresses) => {
+      const name = formatAddress(address).toLowerCase();
+      const servers = addresses.map((host) => plainPeer(resolvedAddress(address, host), name));
+      return proxyTarget(new Upstream({ name, servers, keepalive: NO_KEEPALIVE }, unsharedPeers), parsed);
+    },
   };
 }
 

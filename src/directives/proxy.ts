@@ -30,8 +30,6 @@ const table = directives({
     args: [template('url')],
     inherit: 'overlay',
     doc: "Passes requests to a server or an `upstream`: `http://NAME`, `https://NAME`, `http://unix:/path:`. With a URI behind it, that replaces the part of the request's URI that the location matched.",
-    differs:
-      'With variables, the result must be an `upstream`, an address, or a name that another `proxy_pass` names without variables: there is no resolver yet.',
   },
   proxy_http_version: {
     in: SETTINGS,

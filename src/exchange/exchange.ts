@@ -6,6 +6,7 @@ import { CHUNK_END, chunkHead, LAST_CHUNK, lastChunk, writeResponseHead } from '
 import { Headers } from '../http1/headers.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
+import type { Resolver } from '../resolver/resolver.ts';
 import { reportOwnerFault } from '../transport/owner-fault.ts';
 import { type AnswerFraming, answerHeadText, UnsafeAnswerError } from './answer-head.ts';
 import { type BodyFilter, BodyFilters } from './body-filter.ts';
@@ -485,6 +486,8 @@ export interface LocationSettings {
   readonly limitExcept: LimitExcept | undefined;
   /** For proxy_pass and the like under `/name/`: a request of `/name` is redirected to `/name/`. */
   readonly autoRedirect: boolean;
+  /** Who resolves names that are only known while an exchange is served, and how long that may take in ms. */
+  readonly resolution?: { readonly resolver: Resolver; readonly timeout: number } | undefined;
 
   readonly rewrite: readonly Handler[];
   readonly preaccess: readonly Handler[];

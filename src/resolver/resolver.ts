@@ -253,7 +253,8 @@ export class Resolver {
     const code = answers.find((answer) => answer.code !== NO_ERROR)?.code ?? NO_ERROR;
     const addresses = answers.flatMap((answer) => answer.addresses);
     const services = answers.flatMap((answer) => answer.services);
-    const alias = answers.find((answer) => answer.alias !== undefined)?.alias;
+    // Where the two kinds contradict each other, the last one counts, as in nginx.
+    const alias = answers.at(-1)?.alias;
     const isSomething = addresses.length > 0 || services.length > 0;
     if (code !== NO_ERROR) return failure(code, valid);
     if (!isSomething && alias === undefined) return failure(HOST_NOT_FOUND, valid);

@@ -16,10 +16,16 @@ export interface ProxyTarget {
   readonly port: string;
 }
 
+/** A target whose name has yet to be resolved. */
+export interface UnresolvedTarget {
+  readonly name: string;
+  targetOf(addresses: readonly string[]): ProxyTarget;
+}
+
 export interface ProxySettings {
   readonly scheme: 'http' | 'https';
   /** The target is known beforehand, unless proxy_pass has variables; a string says why there is none (for the error log). */
-  readonly target: ProxyTarget | ((exchange: Exchange) => ProxyTarget | string);
+  readonly target: ProxyTarget | ((exchange: Exchange) => ProxyTarget | UnresolvedTarget | string);
   /** So many characters of the URI are replaced by the URI part of proxy_pass: the length of the location's prefix; -1: all of it. */
   readonly replacedLength: number;
   readonly httpVersion: 10 | 11;

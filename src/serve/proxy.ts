@@ -13,18 +13,17 @@ import { UpstreamFault } from '../upstream/upstream-fault.ts';
 import type { UpstreamWatcher } from '../upstream/upstream-watcher.ts';
 import type { Tunnel } from '../websocket/tunnel.ts';
 import { CHUNKED, framingOf, NO_BODY, type ProxyRequestHead, proxyRequestHead, requestUri } from './proxy-request.ts';
+import { passToMadeUp } from './proxy-resolve.ts';
 import { informationalFields, takeAnswerHead } from './proxy-response.ts';
 import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
 import { openTunnel, refuseHandshake } from './proxy-websocket.ts';
 
 /** The content handler of a location with proxy_pass. */
 export function proxyPass(exchange: Exchange, settings: ProxySettings): Verdict {
-  const target = typeof settings.target === 'function' ? settings.target(exchange) : settings.target;
-  if (typeof target === 'string') {
-    exchange.log('error', target);
-    return 502;
-  }
-  return new ProxyPass(exchange, settings, target).start();
+  const { target } = settings;
+  if (typeof target !== 'function') return new ProxyPass(exchange, settings, target).start();
+  const pass = (found: ProxyTarget): Verdict => new ProxyPass(exchange, settings, found).start();
+  return passToMadeUp(exchange, target(exchange), settings.ignoreClientAbort, pass);
 }
 
 /** Where the client's body stands. */
