@@ -254,7 +254,7 @@ export class Networks {
   has(address: string): boolean {
     if (address.startsWith('unix:')) return this.#unix;
     const bytes = plainAddressBytes(address);
-    return bytes !== undefined && this.#networks.some((network) => isIn(network, bytes));
+    return bytes !== undefined && this.#networks.some((network) => isInNetwork(network, bytes));
   }
 }
 
@@ -264,7 +264,8 @@ export function plainAddressBytes(text: string): Uint8Array | undefined {
   return bytes !== undefined && bytes.length === 16 && isMappedIpv4(bytes) ? bytes.subarray(12) : bytes;
 }
 
-function isIn({ bytes, bits }: Network, address: Uint8Array): boolean {
+/** @param address its bytes: those of `plainAddressBytes` */
+export function isInNetwork({ bytes, bits }: Network, address: Uint8Array): boolean {
   if (address.length !== bytes.length) return false;
   for (let index = 0; index * 8 < bits; index++) {
     if (((address[index] as number) & byteMask(bits - index * 8)) !== bytes[index]) return false;

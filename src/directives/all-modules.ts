@@ -1,5 +1,7 @@
 // Every module, in the order in which nginx runs them. Leaving one out is deleting its line.
 
+import { access } from './access.ts';
+import { authBasic } from './auth-basic.ts';
 import { autoindex } from './autoindex.ts';
 import { charset } from './charset.ts';
 import { core } from './core.ts';
@@ -46,6 +48,9 @@ export const allModules: readonly Module[] = [
   http2,
   realIp,
   rewrite,
+  // The access phase, in this order.
+  access,
+  authBasic,
   tryFiles,
   proxy,
   proxyCache,

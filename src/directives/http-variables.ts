@@ -13,6 +13,7 @@ import { systemErrorCode, systemErrorText } from '../diagnostics/system-error.ts
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Headers } from '../http1/headers.ts';
 import { ProxyTlvError, proxyTlv } from '../http1/proxy-header.ts';
+import { basicCredentials } from '../serve/passwords/basic-credentials.ts';
 import { VERSION } from '../version.ts';
 import { clock } from './clock.ts';
 import { requestCookie } from './cookies.ts';
@@ -70,7 +71,7 @@ const ofRequest: Variables = {
   },
   request_length: ({ head, bodyBytesReceived }) => `${head.headLength + bodyBytesReceived}`,
   request_time: ({ startedAt }) => inSeconds(Date.now() - startedAt),
-  remote_user: ({ head }) => basicUser(head.headers.get('authorization')),
+  remote_user: ({ head }) => basicCredentials(head.headers.get('authorization'))?.user,
 };
 
 const ofAnswer: Variables = {
@@ -209,14 +210,6 @@ function argument(args: string, name: string): string | undefined {
     if (equals === name.length && lowerCase(pair.slice(0, equals)) === name) return pair.slice(equals + 1);
   }
   return undefined;
-}
-
-function basicUser(authorization: string | undefined): string | undefined {
-  const encoded = /^basic +([A-Za-z0-9+/]+=*)$/i.exec(authorization ?? '')?.[1];
-  if (encoded === undefined) return undefined;
-  const decoded = Buffer.from(encoded, 'base64').toString('latin1');
-  const colon = decoded.indexOf(':');
-  return colon <= 0 ? undefined : decoded.slice(0, colon);
 }
 
 const REQUEST_ID = Symbol('request id');

@@ -100,7 +100,8 @@ export function sendBytes(exchange: Exchange, status: number, body: Uint8Array):
 
 /** Sends head and body together, so that they leave as one segment, and ends the exchange. */
 function sendWhole(exchange: Exchange, body: Uint8Array): void {
-  exchange.contentLength = exchange.status === 204 || exchange.status === 304 ? -1 : body.length;
+  const told = exchange.errorStatus === 0 ? exchange.status : exchange.errorStatus;
+  exchange.contentLength = told === 204 || told === 304 ? -1 : body.length;
   exchange.gather();
   exchange.sendHead();
   exchange.send(body, 0, body.length);
