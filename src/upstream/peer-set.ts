@@ -1,7 +1,9 @@
 // The peers that an upstream has at one time, and who chooses among them. A change of peers is a new set in the place of the old one.
 
+import type { Row } from '../zones/shared-rows.ts';
 import type { Balancer } from './balance/balancer.ts';
 import { type BalancerSettings, makeBalancer } from './balance/make-balancer.ts';
+import type { ClaimedRows } from './claimed-rows.ts';
 import { Peer, type PeerSettings } from './peer.ts';
 import { PeerGroup } from './peer-group.ts';
 import type { PeerTable } from './peer-table.ts';
@@ -13,6 +15,10 @@ export interface PeerSetFrame {
   readonly balancer: BalancerSettings;
   readonly routeId: (server: PeerSettings) => string;
   readonly table: PeerTable;
+  /** For peers that are not those of the configuration. */
+  readonly claimedRows: ClaimedRows;
+  /** The identities of those. */
+  readonly configured: Set<string>;
 }
 
 /** Frozen: a selection that has begun goes on with the set that it began with. */
@@ -38,7 +44,7 @@ export function makePeerSet(frame: PeerSetFrame, servers: readonly PeerSettings[
     const identity = `${server.name}\n${ordinal}`;
     const former = known.get(identity);
     if (former !== undefined && isSame(former.settings, server)) return former;
-    return new Peer(server, identity, frame.routeId(server), frame.table.peerRow(frame.name, identity));
+    return new Peer(server, identity, frame.routeId(server), rowOf(frame, identity, before !== undefined));
   };
   const row = frame.table.upstreamRow(frame.name);
   const primary = servers.filter((server) => !server.backup).map(makePeer);
@@ -52,6 +58,17 @@ export function makePeerSet(frame: PeerSetFrame, servers: readonly PeerSettings[
     peers: [...primary, ...backup],
     balancer,
   });
+}
+
+function rowOf({ name, table, claimedRows, configured }: PeerSetFrame, identity: string, atRunTime: boolean): Row {
+  if (!atRunTime) configured.add(identity);
+  return configured.has(identity) ? table.peerRow(name, identity) : claimedRows.hold(identity);
+}
+
+/** Gives back what those have claimed that are in the set before and not in the one after it, or have another row there. */
+export function leaveClaims({ claimedRows }: PeerSetFrame, before: PeerSet, after: PeerSet): void {
+  const stay = new Set(after.peers.map(({ identity }) => identity));
+  for (const { identity } of before.peers) if (!stay.has(identity)) claimedRows.leave(identity);
 }
 
 /** All of a peer's settings are plain values, but for the address, which its name stands for. */

@@ -2,7 +2,8 @@
 
 import { privateRow, type Row, type RowShape } from '../zones/shared-rows.ts';
 import type { ZoneDirectory } from '../zones/zone-directory.ts';
-import { PEER_SHAPE } from './peer.ts';
+import { CLAIM_SHAPE, ClaimedRows } from './claimed-rows.ts';
+import { clearPeerRow, isPeerRowBusy, PEER_SHAPE } from './peer.ts';
 
 /** An upstream's own row holds nothing but the lock that its peers' weights are moved under. */
 const UPSTREAM_SHAPE: RowShape = { shared: 1, perWorker: 0, lockCell: 0 };
@@ -14,7 +15,12 @@ export interface PeerTable {
   upstreamRow(upstream: string): Row;
   /** @param identity `Peer.identity`: its name, and what tells it apart from others of the same address */
   peerRow(upstream: string, identity: string): Row;
+  /** Rows for peers that come at run time. @param count so many are shared; what comes beyond them, each worker knows alone */
+  claimedRows(upstream: string, count: number): ClaimedRows;
 }
+
+const USE = { isBusy: isPeerRowBusy, clear: clearPeerRow };
+const spare = (): Row => privateRow(PEER_SHAPE);
 
 /**
  * Peers that all workers share. A peer is the same one after a reload if the name of its upstream and its own address
@@ -25,6 +31,13 @@ export function sharedPeers(zones: ZoneDirectory): PeerTable {
     isNew: zones.leads,
     upstreamRow: (upstream) => zones.row('upstreams', UPSTREAM_SHAPE, upstream),
     peerRow: (upstream, identity) => zones.row('peers', PEER_SHAPE, `${upstream}\n${identity}`),
+    claimedRows: (upstream, count) => {
+      const rows = Array.from({ length: count }, (_, index) => ({
+        claim: zones.row('claims', CLAIM_SHAPE, `${upstream}\n${index}`),
+        row: zones.row('peers', PEER_SHAPE, `${upstream}\n\n${index}`),
+      }));
+      return new ClaimedRows(zones.row('upstreams', UPSTREAM_SHAPE, upstream), rows, USE, spare);
+    },
   };
 }
 
@@ -32,5 +45,6 @@ export function sharedPeers(zones: ZoneDirectory): PeerTable {
 export const unsharedPeers: PeerTable = {
   isNew: false,
   upstreamRow: () => privateRow(UPSTREAM_SHAPE),
-  peerRow: () => privateRow(PEER_SHAPE),
+  peerRow: spare,
+  claimedRows: () => new ClaimedRows(privateRow(UPSTREAM_SHAPE), [], USE, spare),
 };

@@ -46,6 +46,16 @@ const OWN_TIMES = 1;
 
 export const PEER_SHAPE: RowShape = { shared: TIMES + SHARED_TIME_CELLS, perWorker: OWN_TIMES + OWN_TIME_CELLS };
 
+/** A row that may be another peer's from now on: what was known is forgotten. */
+export function clearPeerRow(row: Row): void {
+  for (let cell = 0; cell < PEER_SHAPE.shared; cell++) row.set(cell, 0);
+}
+
+/** Whether somebody has connections to the peer of a row. */
+export function isPeerRowBusy(row: Row): boolean {
+  return row.total(ACTIVE) !== 0 || row.total(OWN_TIMES) !== 0;
+}
+
 /** Seconds since 1970, wrapped to what a cell holds; nginx's clock for failures ticks in seconds too. */
 export function secondsNow(): number {
   return Math.floor(Date.now() / 1000) | 0;

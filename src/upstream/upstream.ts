@@ -9,7 +9,7 @@ import type { ConnectionSettings } from './connection-settings.ts';
 import { KeepalivePool, type KeepaliveSettings } from './keepalive.ts';
 import type { Peer, PeerSettings } from './peer.ts';
 import type { PeerGroup } from './peer-group.ts';
-import { makePeerSet, type PeerSet, type PeerSetFrame } from './peer-set.ts';
+import { leaveClaims, makePeerSet, type PeerSet, type PeerSetFrame } from './peer-set.ts';
 import type { PeerTable } from './peer-table.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
 import type { UpstreamWatcher } from './upstream-watcher.ts';
@@ -24,6 +24,8 @@ export interface UpstreamSettings {
   readonly balancer?: BalancerSettings | undefined;
   readonly keepalive: KeepaliveSettings;
   readonly sticky?: StickySettings | undefined;
+  /** So many peers that come at run time (`replaceServers`) all workers know together. Default: 0, each worker knows its own. */
+  readonly runTimePeers?: number | undefined;
 }
 
 export class Upstream {
@@ -38,7 +40,14 @@ export class Upstream {
     this.name = name;
     this.keepalive = new KeepalivePool(settings.keepalive);
     const balancer = settings.balancer ?? defaultBalancer(sticky);
-    this.#frame = { name, balancer, routeId: (server) => routeIdOf(server, sticky), table };
+    this.#frame = {
+      name,
+      balancer,
+      routeId: (server) => routeIdOf(server, sticky),
+      table,
+      claimedRows: table.claimedRows(name, settings.runTimePeers ?? 0),
+      configured: new Set(),
+    };
     this.#stickiness = sticky === undefined ? undefined : makeStickiness(sticky);
     this.#peerSet = makePeerSet(this.#frame, servers);
     if (table.isNew) for (const peer of this.peers) peer.beginTurns();
@@ -53,11 +62,12 @@ export class Upstream {
   /**
    * Other peers from now on: where names are resolved anew, for example. Peers that stay as they are keep what is known of
    * them and their connections; those that have gone lose their idle ones. Requests under way go on among the peers that
-   * they began with. The new ones must be of this upstream's own names: the same in all workers.
+   * they began with. Workers need not do it at the same moment: a peer is the same one for all of them by its name.
    */
   replaceServers(servers: readonly PeerSettings[]): void {
     const before = this.#peerSet;
     this.#peerSet = makePeerSet(this.#frame, servers, before);
+    leaveClaims(this.#frame, before, this.#peerSet);
     const stay = new Set(this.#peerSet.peers.map((peer) => peer.name));
     for (const peer of before.peers) if (!stay.has(peer.name)) this.keepalive.closeOf(peer.name);
   }
@@ -99,6 +109,7 @@ export class Upstream {
   /** Its configuration serves no new requests: kept connections are closed, and none is kept any more. */
   retire(): void {
     this.keepalive.close();
+    this.#frame.claimedRows.leaveAll();
   }
 }
 
