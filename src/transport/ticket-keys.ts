@@ -28,10 +28,14 @@ interface ContextInside {
   enableTicketKeyCallback(): void;
 }
 
-/** 0: there is no such key; 1: encrypt; 2: it is good, and the client shall have a new ticket, for over TLS 1.3 each serves once. */
-type TicketAnswer = readonly [0] | readonly [1 | 2, hmac: Buffer, aes: Buffer, name?: Buffer, iv?: Buffer];
+/**
+ * 0: there is no such key; 1: encrypt; 2: it is good, and the client shall have a new ticket, for over TLS 1.3 each serves once.
+ * Node aborts the process where any of them is missing.
+ */
+type TicketAnswer = readonly [0 | 1 | 2, hmac: Buffer, aes: Buffer, name: Buffer, iv: Buffer];
 
-const UNKNOWN: TicketAnswer = [0];
+const NOTHING = Buffer.alloc(16);
+const UNKNOWN: TicketAnswer = [0, NOTHING, NOTHING, NOTHING, NOTHING];
 
 /** The context's tickets are made and read with these keys from now on. */
 export function useTicketKeys(context: SecureContext, keys: TicketKeys): void {
@@ -53,5 +57,5 @@ function toEncrypt({ name, hmac, aes }: TicketKey): TicketAnswer {
 
 function toDecrypt(keys: TicketKeys, name: Buffer): TicketAnswer {
   const key = keys.find(name);
-  return key === undefined ? UNKNOWN : [2, key.hmac, key.aes];
+  return key === undefined ? UNKNOWN : [2, key.hmac, key.aes, key.name, NOTHING];
 }

@@ -4,6 +4,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 
 /** The longest session that is kept, in bytes; the certificate of the client is in it. */
 const LONGEST_SESSION = 8 * 1024;
+const SHORTEST_ID = 4;
 const LONGEST_ID = 32;
 /** A place in the index for so many bytes of sessions: one megabyte holds some 4000 small ones. */
 const BYTES_FOR_PLACE = 128;
@@ -40,7 +41,7 @@ export class SessionMemory {
 
   /** @param secret what the seals are made with: the same in all workers */
   constructor(memory: SharedArrayBuffer, secret: Buffer) {
-    const places = Math.max(WAYS, Math.floor(memory.byteLength / BYTES_FOR_PLACE / 8));
+    const places = Math.max(WAYS, Math.floor(memory.byteLength / BYTES_FOR_PLACE));
     const indexBytes = places * Float64Array.BYTES_PER_ELEMENT;
     this.#lock = new Int32Array(memory, LOCK, 1);
     this.#written = new Float64Array(memory, WRITTEN_AT, 1);
@@ -56,7 +57,7 @@ export class SessionMemory {
 
   /** @param expires ms since 1970 */
   keep(id: Buffer, session: Buffer, expires: number): void {
-    if (id.length === 0 || id.length > LONGEST_ID || session.length > LONGEST_SESSION) return;
+    if (id.length < SHORTEST_ID || id.length > LONGEST_ID || session.length > LONGEST_SESSION) return;
     const record = this.#record(id, session, expires);
     if (record.length > this.#ring.length) return;
     this.locked(() => this.#append(id, record));
@@ -113,7 +114,7 @@ export class SessionMemory {
   }
 
   #placesOf(id: Buffer): readonly number[] {
-    if (id.length < 4) return [];
+    if (id.length < SHORTEST_ID) return [];
     const groups = Math.floor(this.#index.length / WAYS);
     const first = (id.readUInt32LE(0) % groups) * WAYS;
     return [first, first + 1, first + 2, first + 3];

@@ -8,7 +8,7 @@ export interface TlsAnswer extends RawAnswer {
   readonly reused: boolean;
   /** The last session that the server has handed out, if any. */
   readonly session: Buffer | undefined;
-  /** What ended the connection out of order: Node's code of it. */
+  /** What ended the connection out of order: `alert` and its number, or Node's code. */
   readonly error: string | undefined;
   /** The subject of the server's certificate. */
   readonly subject: string | undefined;
@@ -37,7 +37,7 @@ export async function askOverTls(port: number, question: TlsQuestion = {}): Prom
   });
   socket.on('data', (chunk) => chunks.push(chunk));
   socket.on('error', (error: NodeJS.ErrnoException) => {
-    seen.error = error.code ?? error.message;
+    seen.error = /alert number \d+/.exec(error.message)?.[0].replace(' number', '') ?? error.code ?? error.message;
   });
   socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host === '' ? 'localhost' : host}\r\nConnection: close\r\n\r\n`);
   await once(socket, 'close').catch(() => once(socket, 'close'));
