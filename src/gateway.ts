@@ -159,6 +159,7 @@ export class Gateway implements ConnectionHost {
 
   exchangeEnded(exchange: Exchange): void {
     for (const log of exchange.location.log) log(exchange);
+    exchange.requestBody?.close();
     this.#release(exchange);
   }
 

@@ -103,6 +103,7 @@ function makeWorkshop(options: LoadOptions, problems: Problems): Workshop {
     logFiles,
     logPaths: new Set(),
     logBuffers: new Map(),
+    tempFolders: new Map(),
     zones: options.zones,
     variables,
     defaultErrorLog,

@@ -40,6 +40,8 @@ export interface Snapshot {
   readonly errorLog: ErrorLog;
   /** Absolute paths of all log files, for the master to open with its own rights. */
   readonly logFiles: readonly string[];
+  /** Absolute paths of folders for temporary files, and whether the configuration names them. */
+  readonly tempFolders: ReadonlyMap<string, boolean>;
   readonly listeners: readonly ListenSettings[];
   readonly upstreams: ReadonlyMap<string, Upstream>;
   /** Exchanges that began under this snapshot and have not ended; the old configuration has gone when it is 0. */

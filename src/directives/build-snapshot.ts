@@ -135,6 +135,7 @@ export function freezeSnapshot(draft: SnapshotDraft, listeners: readonly ListenS
     errorLog: draft.workshop.baseErrorLog,
     core: Object.freeze(draft.core),
     logFiles: [...draft.workshop.logPaths],
+    tempFolders: draft.workshop.tempFolders,
     listeners: Object.freeze(listeners),
     upstreams,
     use: { count: 0, retired: undefined },

@@ -40,6 +40,8 @@ export interface Workshop {
   readonly logPaths: Set<string>;
   /** `buffer=` and `flush=` of those that have them: in force once the whole configuration has been found good. */
   readonly logBuffers: Map<string, LogBuffering>;
+  /** See `Snapshot.tempFolders`. */
+  readonly tempFolders: Map<string, boolean>;
   readonly zones: ZoneDirectory;
   readonly variables: VariableTable<Exchange>;
   /** Where errors go where the configuration says nothing: `-e`. */

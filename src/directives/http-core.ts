@@ -34,6 +34,7 @@ import { poolSize } from './pool-size.ts';
 import { nameResolution, noteResolution, resolverDirectives } from './resolver.ts';
 import { firstName, serverNameKind } from './server-name.ts';
 import { compileSize, sizeValue } from './size-value.ts';
+import { tempFolder, temporaryFolder } from './temporary-folder.ts';
 
 const EVERYWHERE = ['http', 'server', 'location', 'if'] as const;
 const SETTINGS = ['http', 'server', 'location'] as const;
@@ -180,7 +181,18 @@ const table = directives({
     in: SETTINGS,
     args: [size('size')],
     default: '8k',
-    doc: 'So much of a body is gathered in memory before the upstream is asked (`proxy_request_buffering on`).',
+    doc: 'So much of a body is gathered in memory before the upstream is asked (`proxy_request_buffering on`); a larger one in a temporary file.',
+  },
+  client_body_in_file_only: {
+    in: SETTINGS,
+    args: [oneOf('how', 'on', 'off', 'clean')],
+    default: 'off',
+    doc: 'Whether every body that is gathered is written to a file: `on` leaves it there for good, `clean` removes it after the request.',
+  },
+  client_body_temp_path: {
+    in: SETTINGS,
+    args: temporaryFolder,
+    doc: 'The folder for bodies of requests that do not fit `client_body_buffer_size`; up to three levels of folders below it, each of so many characters. Default: `client_body_temp` of the prefix.',
   },
   client_header_buffer_size: {
     in: SERVERS,
@@ -370,6 +382,7 @@ function locationSettings(set: Set, { workshop, overlays }: LocationDraft): Part
     authDelay: set.auth_delay,
     types: mediaTypes(set.types, workshop),
     defaultType: byteString(set.default_type),
+    clientBodyFolder: tempFolder(set.client_body_temp_path, 'client_body_temp', workshop),
     errorPages: compileErrorPages(set.error_page, workshop),
     recursiveErrorPages: set.recursive_error_pages,
     serverTokens: set.server_tokens,
@@ -389,6 +402,7 @@ function timesAndSizes(set: Set, workshop: Workshop): Partial<Mutable<LocationSe
     clientBodyTimeout: set.client_body_timeout,
     clientMaxBodySize: set.client_max_body_size,
     clientBodyBufferSize: set.client_body_buffer_size,
+    clientBodyInFile: set.client_body_in_file_only,
     keepaliveTimeout: set.keepalive_timeout.timeout,
     keepaliveHeader: Math.floor((set.keepalive_timeout.header ?? 0) / 1000),
     keepaliveRequests: set.keepalive_requests,

@@ -67,7 +67,8 @@ const ofRequest: Variables = {
   content_length: ({ head }) => (head.contentLength < 0 ? undefined : `${head.contentLength}`),
   content_type: ({ head }) => head.headers.get('content-type'),
   request_body: ({ requestBody }) => {
-    return requestBody === undefined ? undefined : Buffer.concat(requestBody).toString('latin1');
+    if (requestBody === undefined || requestBody.file !== undefined) return undefined;
+    return Buffer.concat(requestBody.pieces).toString('latin1');
   },
   request_length: ({ head, bodyBytesReceived }) => `${head.headLength + bodyBytesReceived}`,
   request_time: ({ startedAt }) => inSeconds(Date.now() - startedAt),
@@ -104,7 +105,7 @@ const ofOurselves: Variables = {
 
 /** Nobody has anything to say here: Node does not tell what the kernel knows of a connection. */
 const withoutValue: Variables = {
-  request_body_file: () => undefined,
+  request_body_file: ({ requestBody }) => requestBody?.file?.path,
   tcpinfo_rtt: () => undefined,
   tcpinfo_rttvar: () => undefined,
   tcpinfo_snd_cwnd: () => undefined,

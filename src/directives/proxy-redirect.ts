@@ -7,10 +7,11 @@ import { compilePattern } from '../config/pattern.ts';
 import type { Template } from '../config/template.ts';
 import type { Argument, Position } from '../config/tree.ts';
 import { template } from '../config/values.ts';
-import type { Exchange, HeaderFilter, Text } from '../exchange/exchange.ts';
+import type { Exchange, Text } from '../exchange/exchange.ts';
 import type { Headers } from '../http1/headers.ts';
 import { keepCaptures } from '../route/captures.ts';
 import { locationOf } from '../route/redirects.ts';
+import type { AnswerChange } from '../serve/proxy-settings.ts';
 import type { Level, LocationDraft, Workshop } from './draft.ts';
 import { defineCaptures } from './named-captures.ts';
 
@@ -65,17 +66,15 @@ export function checkRedirects(written: readonly WrittenRedirect[], url: Templat
 /** Makes another text of what stands in a field from `start` on; undefined where it does not fit. */
 type Rewrite = (exchange: Exchange, value: string) => string | undefined;
 
-/** undefined: nothing is rewritten. */
-export function redirectFilter(
+/** What rewrites the redirects of an answer that is passed on; undefined: nothing is rewritten. */
+export function redirectChanger(
   written: readonly WrittenRedirect[],
   url: Template,
   draft: LocationDraft,
-): HeaderFilter | undefined {
+): AnswerChange | undefined {
   const rewrites = (written.length === 0 ? BY_DEFAULT : written).flatMap((one) => rewriteOf(one, url, draft) ?? []);
   if (rewrites.length === 0) return undefined;
   return (exchange) => {
-    // What we answer ourselves, an error page for one, is as we want it.
-    if (exchange.upstreamHead === undefined) return;
     rewriteLocation(exchange, rewrites);
     rewriteRefresh(exchange, rewrites);
   };

@@ -2,9 +2,10 @@
 // https://nginx.org/en/docs/http/ngx_http_proxy_module.html
 
 import { directives, type SetOf } from '../config/directive.ts';
+import { ConfigError } from '../config/errors.ts';
 import { parseTemplate, type Template } from '../config/template.ts';
 import type { Position } from '../config/tree.ts';
-import { bufferSize, count, flag, integer, oneOf, size, someOf, template, text, time } from '../config/values.ts';
+import { argument, bufferSize, count, flag, integer, size, someOf, template, time } from '../config/values.ts';
 import type { Handler } from '../exchange/exchange.ts';
 import { proxyPass } from '../serve/proxy.ts';
 import type { ProxySettings } from '../serve/proxy-settings.ts';
@@ -14,13 +15,26 @@ import type { NextCondition } from '../upstream/upstream-fault.ts';
 import type { Level, LocationDraft, Workshop } from './draft.ts';
 import { fieldName } from './field-name.ts';
 import { nginxModule } from './module.ts';
+import { answerChanges, checkProxyAnswers, headersToHide, proxyAnswerDirectives } from './proxy-answers.ts';
+import { fromAddress, fromKind } from './proxy-bind.ts';
 import { checkBuffers } from './proxy-buffers.ts';
-import { checkRedirects, redirectFilter, redirectKind } from './proxy-redirect.ts';
 import { fixedTarget, madeUpTarget, type Scheme, schemeOf, schemeOfUrl } from './proxy-target.ts';
 import { checkProxyTls, chosenConnection, proxyTls, proxyTlsDirectives, tlsName } from './proxy-tls.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+import { needsFolder, temporaryFolder } from './temporary-folder.ts';
 
 const SETTINGS = ['http', 'server', 'location'] as const;
+const httpVersion = argument('version', '1.0 | 1.1', (given) => {
+  if (given === '1.0' || given === '1.1') return given;
+  if (given === '2') throw new ConfigError('"proxy_http_version 2" is not supported', undefined, { mend: 'use 1.1' });
+  throw new ConfigError(`invalid value "${given}"`, undefined, { mend: 'it must be "1.0" or "1.1"' });
+});
+
+const SOCKET_BUFFER = {
+  in: SETTINGS,
+  effect: 'no effect',
+  since: '1.31.3',
+  doc: 'Node cannot set the buffers of a TCP socket: they are those of the system.',
+} as const;
 const TABLES = { in: SETTINGS, effect: 'no effect', doc: 'Tables grow as they need.' } as const;
 const FILES = { in: SETTINGS, effect: 'no effect', doc: 'There are no temporary files.' } as const;
 
@@ -33,9 +47,10 @@ const table = directives({
   },
   proxy_http_version: {
     in: SETTINGS,
-    args: [oneOf('version', '1.0', '1.1')],
+    args: [httpVersion],
     default: '1.1',
-    doc: 'The HTTP version of requests to the upstream.',
+    doc: 'The HTTP version of requests to the upstream: 1.0 or 1.1.',
+    differs: '2 is refused: peers are spoken to by HTTP/1 only.',
     since: '1.29.7 (default)',
   },
   proxy_set_header: {
@@ -46,11 +61,29 @@ const table = directives({
     differs:
       '`Content-Length` and `Transfer-Encoding` cannot be set: a request is framed by what its body is. `Upgrade: h2c` is never passed on.',
   },
-  proxy_redirect: {
+  proxy_bind: {
     in: SETTINGS,
-    args: [redirectKind],
-    many: true,
-    doc: 'What is changed in `Location` and `Refresh` of an answer: a beginning, or what a `~regex` fits, is replaced. By default what `proxy_pass` has put in place of the location is turned back.',
+    args: fromKind,
+    doc: 'The local address that upstreams are connected from, perhaps with a port; an empty value, or `off`, leaves it to the system.',
+    differs: '`transparent` is refused: Node cannot set that option of a socket.',
+  },
+  proxy_socket_keepalive: {
+    in: SETTINGS,
+    args: [flag],
+    default: 'off',
+    doc: 'Whether TCP keepalive watches over connections to the upstream.',
+  },
+  proxy_socket_rcvbuf: { ...SOCKET_BUFFER, args: [size('size')] },
+  proxy_socket_sndbuf: { ...SOCKET_BUFFER, args: [size('size')] },
+  proxy_method: {
+    in: SETTINGS,
+    args: [template('method')],
+    doc: "The method of requests to the upstream, instead of the client's.",
+  },
+  proxy_set_body: {
+    in: SETTINGS,
+    args: [template('value')],
+    doc: "The body of requests to the upstream, instead of the client's.",
   },
   proxy_pass_request_headers: {
     in: SETTINGS,
@@ -63,25 +96,6 @@ const table = directives({
     args: [flag],
     default: 'on',
     doc: "Whether the client's body is passed on.",
-  },
-  proxy_hide_header: {
-    in: SETTINGS,
-    args: [text('field')],
-    many: true,
-    doc: 'A field of the answer that the client does not get, besides `Date`, `Server`, `X-Pad` and `X-Accel-…`.',
-  },
-  proxy_pass_header: {
-    in: SETTINGS,
-    args: [text('field')],
-    many: true,
-    doc: 'A field of those that the client gets all the same.',
-  },
-  proxy_pass_trailers: {
-    in: SETTINGS,
-    args: [flag],
-    default: 'off',
-    doc: "Whether the trailer fields of the upstream's answer are passed on.",
-    since: '1.27.2',
   },
   proxy_buffering: {
     in: SETTINGS,
@@ -114,8 +128,7 @@ const table = directives({
     in: SETTINGS,
     args: [flag],
     default: 'on',
-    doc: 'Whether a body is read, up to `client_body_buffer_size`, before the upstream is asked; off: it is passed on as it comes.',
-    differs: 'A larger body is passed on as it comes.',
+    doc: 'Whether a body is read whole before the upstream is asked, in memory up to `client_body_buffer_size`, else in a temporary file; off: it is passed on as it comes.',
   },
   proxy_connect_timeout: {
     in: SETTINGS,
@@ -176,12 +189,7 @@ const table = directives({
     default: 'off',
     doc: 'Whether the upstream is asked to the end when the client has gone.',
   },
-  proxy_intercept_errors: {
-    in: SETTINGS,
-    args: [flag],
-    default: 'off',
-    doc: 'Whether answers of 300 and above go through `error_page`.',
-  },
+  ...proxyAnswerDirectives,
   ...proxyTlsDirectives,
   proxy_temp_path: { ...FILES, args: temporaryFolder },
   proxy_headers_hash_max_size: { ...TABLES, args: [integer('size')] },
@@ -211,8 +219,7 @@ export const proxy = nginxModule('http_proxy', {
     if (set.proxy_pass === undefined || draft.pattern === undefined) return;
     const handler = proxyHandler(set, set.proxy_pass, draft, level);
     if (handler === undefined) return;
-    const filter = redirectFilter(set.proxy_redirect, set.proxy_pass, draft);
-    if (filter !== undefined) draft.headerFilters.push(filter);
+    needsFolder(draft.settings.clientBodyFolder, draft.workshop);
     draft.settings.autoRedirect = draft.pattern.text.endsWith('/');
     draft.contentHandler = handler;
   },
@@ -221,7 +228,8 @@ export const proxy = nginxModule('http_proxy', {
 /** What is wrong on a level whether or not anything is passed on there. */
 function checkLevel(set: Set, workshop: Workshop, level: Level): void {
   checkBuffers(set, workshop, level);
-  workshop.problems.attempt(() => checkRedirects(set.proxy_redirect, set.proxy_pass, level));
+  checkProxyAnswers(set, set.proxy_pass, workshop, level);
+  if (level.has('proxy_bind')) workshop.problems.attempt(() => fromAddress(set.proxy_bind, workshop));
   if (level.has('proxy_set_header')) checkSetHeaders(set, workshop);
   checkProxyTls(set, workshop, level);
 }
@@ -280,6 +288,7 @@ function proxySettings(
     sendTimeout: set.proxy_send_timeout,
     readTimeout: set.proxy_read_timeout,
     headSize: set.proxy_buffer_size,
+    socketKeepalive: set.proxy_socket_keepalive,
     tls: tls?.fixed,
   };
   return {
@@ -288,6 +297,11 @@ function proxySettings(
     // A URL made of variables has the whole URI in it, or none.
     replacedLength: typeof target === 'function' ? -1 : replacedLength(draft),
     httpVersion: set.proxy_http_version === '1.0' ? 10 : 11,
+    method: set.proxy_method === undefined ? undefined : draft.workshop.text(set.proxy_method),
+    body: set.proxy_set_body === undefined ? undefined : draft.workshop.text(set.proxy_set_body),
+    ignoreHeaders: new Set((set.proxy_ignore_headers ?? []).map((field) => field.toLowerCase())),
+    changes: answerChanges(set, set.proxy_pass, draft),
+    from: fromAddress(set.proxy_bind, draft.workshop),
     setHeaders,
     setNames: new Set(setHeaders.map(({ lowerName }) => lowerName)),
     passRequestHeaders: set.proxy_pass_request_headers,
@@ -324,24 +338,6 @@ function headersToSet(set: Set, workshop: Workshop): ProxySettings['setHeaders']
 
 const NOWHERE: Position = { source: { file: '', text: '' }, line: 0, column: 0, offset: 0, length: 0 };
 const PROXY_HOST = parseTemplate('$proxy_host', NOWHERE);
-
-const HIDDEN = [
-  'date',
-  'server',
-  'x-pad',
-  'x-accel-expires',
-  'x-accel-redirect',
-  'x-accel-limit-rate',
-  'x-accel-buffering',
-  'x-accel-charset',
-];
-
-function headersToHide(set: Set): ReadonlySet<string> {
-  const hidden = new Set(HIDDEN);
-  for (const field of set.proxy_hide_header) hidden.add(field.toLowerCase());
-  for (const field of set.proxy_pass_header) hidden.delete(field.toLowerCase());
-  return hidden;
-}
 
 function nextUpstream(set: Set): NextUpstreamSettings {
   const off = set.proxy_next_upstream.includes('off');

@@ -38,7 +38,8 @@ function without<const A extends DirectiveSpec['args']>(contexts: readonly Conte
 }
 
 const TABLES = 'Tables grow as they need.';
-const FILES = 'There are no temporary files.';
+const FILES = 'Temporary files are written by the thread pool of Node.';
+const OTHERS = 'There is no such module.';
 const OPENED = 'Files are opened when they are asked for.';
 const POOL = 'Files are read by the thread pool of Node.';
 const CACHE = 'Files are read through the cache of the system.';
@@ -144,12 +145,10 @@ export const tuning = nginxModule('tuning', {
     variables_hash_max_size: without(HTTP, [integer('size')], TABLES),
     variables_hash_bucket_size: without(HTTP, [integer('size')], TABLES),
     request_pool_size: without(SERVERS, [poolSize], MEMORY),
-    client_body_in_single_buffer: without(SETTINGS, [flag], 'There are no request buffers of that kind.'),
-    client_body_in_file_only: without(SETTINGS, [oneOf('how', 'off', 'on', 'clean')], FILES),
-    client_body_temp_path: without(SETTINGS, temporaryFolder, FILES),
-    fastcgi_temp_path: without(SETTINGS, temporaryFolder, FILES),
-    uwsgi_temp_path: without(SETTINGS, temporaryFolder, FILES),
-    scgi_temp_path: without(SETTINGS, temporaryFolder, FILES),
+    client_body_in_single_buffer: without(SETTINGS, [flag], 'Whatever reads a body reads it whole.'),
+    fastcgi_temp_path: without(SETTINGS, temporaryFolder, OTHERS),
+    uwsgi_temp_path: without(SETTINGS, temporaryFolder, OTHERS),
+    scgi_temp_path: without(SETTINGS, temporaryFolder, OTHERS),
     subrequest_output_buffer_size: without(SETTINGS, [size('size')], 'There are no subrequests.'),
     log_subrequest: without(SETTINGS, [flag], 'There are no subrequests.'),
     msie_padding: without(SETTINGS, [flag], BROWSER),

@@ -11,6 +11,7 @@ import { reportOwnerFault } from '../transport/owner-fault.ts';
 import { type AnswerFraming, answerHeadText, UnsafeAnswerError } from './answer-head.ts';
 import { type BodyFilter, BodyFilters } from './body-filter.ts';
 import type { ClientLink, ClientWatcher } from './client-link.ts';
+import type { KeptBody, TempFolder } from './kept-body.ts';
 import { Pacer } from './pacer.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -136,8 +137,8 @@ export class Exchange {
   finished = false;
   /** The client went before the answer was complete. */
   aborted = false;
-  /** The request's body, where it was gathered whole: `$request_body`. */
-  requestBody: readonly Buffer[] | undefined = undefined;
+  /** The request's body, once it has been gathered whole: `$request_body`. Closed by whoever logs the exchange. */
+  requestBody: KeptBody | undefined = undefined;
   /** Bytes of the request's body that have come. */
   bodyBytesReceived = 0;
 
@@ -515,6 +516,10 @@ export interface LocationSettings {
   readonly clientMaxBodySize: number;
   readonly clientBodyTimeout: number;
   readonly clientBodyBufferSize: number;
+  /** Where what does not fit into that waits. */
+  readonly clientBodyFolder: TempFolder;
+  /** Whether every body is written to a file, and whether that stays. */
+  readonly clientBodyInFile: 'off' | 'clean' | 'on';
   readonly sendTimeout: number;
   /** Bytes in a second, and how many go before without a limit; a rate of 0, and undefined: there is no limit. */
   readonly limitRate: ((exchange: Exchange) => number) | undefined;

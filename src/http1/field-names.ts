@@ -21,6 +21,8 @@ export const TRANSFER_ENCODING = 3;
 export const CONNECTION = 4;
 export const UPGRADE = 5;
 export const EXPECT = 6;
+/** One of nginx's `X-Accel-…`: an upstream speaks to us. */
+export const X_ACCEL = 7;
 
 export interface FieldName {
   /** As spelled. */
@@ -32,6 +34,8 @@ export interface FieldName {
   readonly kind: number;
   /** A bit of its own where nginx refuses a request that has the field twice, otherwise 0. */
   readonly uniqueBit: number;
+  /** A bit of its own where nginx takes only the first one of an upstream's answer, otherwise 0. */
+  readonly singleBit: number;
   /** Whether its value must not be shown in a log. */
   readonly secret: boolean;
   /** The spelling's bytes, to compare with. */
@@ -68,6 +72,22 @@ const UNIQUE_IN_REQUESTS = [
   'content-range',
   'authorization',
   'proxy-authorization',
+];
+
+/** What of an upstream's answer nginx drops with a warning when it comes again; each has the bit of its place. */
+const SINGLE_IN_ANSWERS = [
+  'status',
+  'content-type',
+  'date',
+  'last-modified',
+  'etag',
+  'server',
+  'location',
+  'refresh',
+  'expires',
+  'x-accel-expires',
+  'x-accel-redirect',
+  'x-accel-limit-rate',
 ];
 
 const SECRETS = ['authorization', 'proxy-authorization', 'cookie', 'set-cookie'];
@@ -144,8 +164,9 @@ function describe(name: string, next: FieldName | undefined): FieldName {
     name,
     lowerName,
     shape: shapeOf(name),
-    kind: KINDS.get(lowerName) ?? KEEP,
-    uniqueBit: uniqueBitOf(lowerName),
+    kind: KINDS.get(lowerName) ?? (lowerName.startsWith('x-accel-') ? X_ACCEL : KEEP),
+    uniqueBit: bitOf(lowerName, UNIQUE_IN_REQUESTS),
+    singleBit: bitOf(lowerName, SINGLE_IN_ANSWERS),
     secret: SECRETS.includes(lowerName),
     bytes: Buffer.from(name, 'latin1'),
     next,
@@ -159,8 +180,8 @@ function shapeOf(name: string): number {
   return /[ \t]/.test(name) ? SPACED : NOT_TOKEN;
 }
 
-function uniqueBitOf(lowerName: string): number {
-  const index = UNIQUE_IN_REQUESTS.indexOf(lowerName);
+function bitOf(lowerName: string, names: readonly string[]): number {
+  const index = names.indexOf(lowerName);
   return index < 0 ? 0 : 1 << index;
 }
 

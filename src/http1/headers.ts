@@ -113,6 +113,12 @@ export class Headers {
     this.#slots[at + PARSED] = false;
   }
 
+  /** Gives the field at `index` another value; the writer will check it. */
+  replaceAt(index: number, value: string): void {
+    this.#slots[index * STRIDE + VALUE] = value;
+    this.#slots[index * STRIDE + PARSED] = false;
+  }
+
   /** Removes every field of that name. */
   remove(lowerName: string): void {
     this.#removeFrom(lowerName, 0);

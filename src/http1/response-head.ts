@@ -13,6 +13,7 @@ import {
   TRANSFER_ENCODING,
   TRANSFER_ENCODING_BIT,
   UPGRADE,
+  X_ACCEL,
 } from './field-names.ts';
 import {
   CLOSE,
@@ -54,6 +55,10 @@ export class ResponseHead {
   connectionUpgrade = false;
   /** What Upgrade says, or ''. */
   upgrade = '';
+  /** It has a field `X-Accel-…`. */
+  hasAccel = false;
+  /** Fields that came again and were dropped, each a sentence for the error log. */
+  dropped: string[] | undefined = undefined;
   /** Bytes of the head, the empty line with it. */
   headLength = 0;
 }
@@ -167,9 +172,15 @@ export class ResponseHeadParser {
   #fillFields(head: ResponseHead, fields: FieldLines, text: string): boolean {
     const { headers } = head;
     let seen = 0;
+    let singles = 0;
     for (let i = 0; i < fields.count; i++) {
       const name = fields.nameAt(i);
       const value = fields.valueAt(i, text);
+      if ((singles & name.singleBit) !== 0) {
+        drop(head, name, value);
+        continue;
+      }
+      singles |= name.singleBit;
       const bit = name.uniqueBit & UNIQUE_BITS;
       if ((seen & bit) !== 0) return this.#refuseRepeat(headers, name, value);
       seen |= bit;
@@ -183,6 +194,7 @@ export class ResponseHeadParser {
   #act(head: ResponseHead, name: FieldName, value: string): boolean {
     if (name.kind === CONNECTION) setConnectionOptions(head, connectionOptionsOf(value));
     else if (name.kind === UPGRADE) head.upgrade = head.upgrade === '' ? value : `${head.upgrade}, ${value}`;
+    else if (name.kind === X_ACCEL) head.hasAccel = true;
     else if (name.kind === CONTENT_LENGTH) return this.#contentLength(head, name, value);
     else if (name.kind === TRANSFER_ENCODING) return this.#transferEncoding(head, value);
     return true;
@@ -211,8 +223,7 @@ export class ResponseHeadParser {
   }
 
   #refuseRepeat(headers: Headers, name: FieldName, value: string): false {
-    const previous = `${name.name}: ${shown(headers.get(name.lowerName) ?? '')}`;
-    this.#refuse(`upstream sent duplicate header line: "${name.name}: ${shown(value)}", previous value: "${previous}"`);
+    this.#refuse(repeatOf(headers, name, value));
     return false;
   }
 
@@ -231,6 +242,16 @@ export class ResponseHeadParser {
     this.reason = reason;
     return REFUSED;
   }
+}
+
+function repeatOf(headers: Headers, name: FieldName, value: string): string {
+  const previous = `${name.name}: ${shown(headers.get(name.lowerName) ?? '')}`;
+  return `upstream sent duplicate header line: "${name.name}: ${shown(value)}", previous value: "${previous}"`;
+}
+
+function drop(head: ResponseHead, name: FieldName, value: string): void {
+  head.dropped ??= [];
+  head.dropped.push(`${repeatOf(head.headers, name, value)}, ignored`);
 }
 
 function takeScan(size: number): ResponseScan {

@@ -9,6 +9,7 @@ import type { ZoneDirectory } from '../zones/zone-directory.ts';
 import type { ConfigurationSource, Engine, Loaded, Plan } from './engine.ts';
 import type { Privileges } from './privileges.ts';
 import type { Secrets } from './secrets.ts';
+import { makeTempFolders } from './temp-folders.ts';
 
 export interface ConfigurationsOptions {
   readonly engine: Engine;
@@ -58,10 +59,11 @@ export class Configurations {
     return { ...loaded, draft: snapshot === undefined ? undefined : { snapshot, files: disk, number } };
   }
 
-  /** Opens its logs. @throws LogFileError */
+  /** Opens its logs, and makes its folders for temporary files. @throws LogFileError, TempFolderError */
   open({ snapshot, files, number }: Draft): Configuration {
     const { source, logFiles, zones, privileges } = this.#options;
     privileges.asOwner(() => logFiles.open(logPaths(snapshot)));
+    makeTempFolders(snapshot.tempFolders, snapshot.core.user, privileges);
     return {
       snapshot,
       number,

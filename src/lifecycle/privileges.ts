@@ -57,6 +57,18 @@ export class Privileges {
     });
   }
 
+  /** The number of this user. Only as the owner. @throws UserError */
+  idOf(user: UserSetting = DEFAULT_USER): number {
+    const before = process.geteuid?.() ?? ROOT;
+    tryUser(user.name);
+    try {
+      process.seteuid?.(user.name);
+      return process.geteuid?.() ?? ROOT;
+    } finally {
+      process.seteuid?.(before);
+    }
+  }
+
   /** Takes the rights back until the function that it returns is called; several may hold them at once. */
   raise(): () => void {
     if (this.#holders++ === 0 && this.#user !== undefined) regain();

@@ -59,6 +59,18 @@ export function parseTarget(target: string, mergeSlashes: boolean): ParsedUri | 
   return { path: target, args: '', simple: true };
 }
 
+/**
+ * Reads a URI that an upstream names (`X-Accel-Redirect`), perhaps escaped. As nginx's ngx_http_parse_unsafe_uri: nothing is merged or
+ * resolved. @returns undefined for what could lead elsewhere: nothing, `..` as a segment, NUL, a broken `%XX`
+ */
+export function parseInternalTarget(target: string): { readonly path: string; readonly args: string } | undefined {
+  const question = target.indexOf('?');
+  const written = question < 0 ? target : target.slice(0, question);
+  const path = written.includes('%') ? decodePath(written) : written;
+  if (path === undefined || path === '' || path.includes('\0') || path.split('/').includes('..')) return undefined;
+  return { path, args: question < 0 ? '' : target.slice(question + 1) };
+}
+
 function withArguments(target: string, question: number): ParsedUri | undefined {
   const args = target.slice(question + 1);
   if (hasInvalid(args)) return undefined;
@@ -133,9 +145,9 @@ function closePath(kept: string[], last: string): string | undefined {
 
 /**
  * For which part of a URI a text is escaped: a path; an argument; a component (everything but letters, digits and `-._~`);
- * a URI that stands in a page.
+ * a URI that stands in a page; a URI that is one already, in a request line: only what would end it there.
  */
-export type EscapeFor = 'path' | 'argument' | 'component' | 'html';
+export type EscapeFor = 'path' | 'argument' | 'component' | 'html' | 'target';
 
 /** RFC 3986: these may not stand in any URI, nor may control characters, spaces and bytes above 0x7e. */
 const NEVER = '"<>\\^`{|}';
@@ -144,7 +156,15 @@ const ESCAPED: Readonly<Record<EscapeFor, Uint8Array>> = {
   argument: escapeTable(`${NEVER}#%&+;?`),
   component: escapeTable(`${NEVER}!#$%&'()*+,/:;=?@[]`),
   html: escapeTable(`${NEVER}#%'`),
+  target: targetTable(),
 };
+
+function targetTable(): Uint8Array {
+  const table = new Uint8Array(256);
+  table.fill(1, 0, 0x21);
+  table[0x7f] = 1;
+  return table;
+}
 
 function escapeTable(characters: string): Uint8Array {
   const table = new Uint8Array(256);

@@ -117,7 +117,8 @@ export class FileAnswer implements ClientWatcher {
   #describe(size: number): void {
     const exchange = this.#exchange;
     const { location, uri, answer } = exchange;
-    const type = typeOf(uri, location.types, location.defaultType);
+    // Who has sent us here with X-Accel-Redirect may have said it better.
+    const type = exchange.answer.get('content-type') ?? typeOf(uri, location.types, location.defaultType);
     exchange.contentLength = size;
     exchange.allowRanges = true;
     if (type !== '') answer.set('Content-Type', type);

@@ -1,7 +1,7 @@
 // The request head that the upstream gets: nginx's proxy_set_header, and of the client's own fields those that may pass.
 
 import type { Exchange } from '../exchange/exchange.ts';
-import { isFieldValue } from '../http1/headers.ts';
+import { isFieldValue, isToken } from '../http1/headers.ts';
 import { escapeUri } from '../route/uri.ts';
 import type { RequestFraming } from '../upstream/upstream-connection.ts';
 import { listMembers } from '../websocket/token-list.ts';
@@ -14,6 +14,8 @@ export const CHUNKED = -2;
 
 export interface ProxyRequestHead {
   readonly text: string;
+  /** As sent: it says whether the answer has a body. */
+  readonly method: string;
   /** The value of `Upgrade` as sent, '' for none. */
   readonly upgrade: string;
 }
@@ -43,10 +45,12 @@ export function proxyRequestHead(
   target: ProxyTarget,
   bodyLength: BodyLength,
 ): ProxyRequestHead | string {
-  const uri = requestUri(exchange, settings, target);
-  if (!isRequestTarget(uri)) return 'the URI of the request to the upstream has a space or a control character';
+  // What would end the line, or the target in it, is escaped wherever it comes from.
+  const uri = escapeUri(requestUri(exchange, settings, target), 'target');
+  const method = settings.method === undefined ? exchange.method : settings.method(exchange) || exchange.method;
+  if (settings.method !== undefined && !isToken(method)) return `"${method}" is no method for the upstream`;
   const upgrade = upgradeToSend(exchange, settings);
-  let text = `${exchange.method} ${uri} HTTP/1.${settings.httpVersion === 10 ? '0' : '1'}\r\n`;
+  let text = `${method} ${uri} HTTP/1.${settings.httpVersion === 10 ? '0' : '1'}\r\n`;
   for (const { name, lowerName, value } of settings.setHeaders) {
     const said = headerValue(lowerName, value(exchange), upgrade);
     if (said === '') continue;
@@ -57,7 +61,7 @@ export function proxyRequestHead(
   if (bodyLength >= 0) text += `Content-Length: ${bodyLength}\r\n`;
   else if (bodyLength === CHUNKED) text += 'Transfer-Encoding: chunked\r\n';
   if (settings.passRequestHeaders) text += passedFields(exchange, settings);
-  return { text: `${text}\r\n`, upgrade };
+  return { text: `${text}\r\n`, method, upgrade };
 }
 
 /**
@@ -128,14 +132,6 @@ function withArgs(path: string, args: string): string {
 function withoutFragment(target: string): string {
   const hash = target.indexOf('#');
   return hash < 0 ? target : target.slice(0, hash);
-}
-
-function isRequestTarget(uri: string): boolean {
-  for (let i = 0; i < uri.length; i++) {
-    const code = uri.charCodeAt(i);
-    if (code <= 0x20 || code === 0x7f) return false;
-  }
-  return uri !== '';
 }
 
 /** How a body of this length is framed. */

@@ -18,12 +18,14 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-/** Copies the head of a peer's answer into the exchange's own. */
+/** Copies the head of a peer's answer into the exchange's own, changed as the configuration says. */
 export function takeAnswerHead(exchange: Exchange, head: ResponseHead, settings: ProxySettings): void {
   exchange.status = head.status;
   exchange.reason = head.reason;
   exchange.contentLength = head.contentLength;
+  const from = exchange.answer.length;
   passFields(head, settings, exchange.answer);
+  for (const change of settings.changes) change(exchange, from);
   // Says what would be taken instead; we speak it as the peer does.
   const upgrade = head.status === 426 ? head.headers.getJoined('upgrade') : undefined;
   if (upgrade !== undefined) exchange.answer.add('Upgrade', upgrade);

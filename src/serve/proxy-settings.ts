@@ -3,6 +3,7 @@
 import type { Exchange, Text } from '../exchange/exchange.ts';
 import type { NextUpstreamSettings } from '../upstream/attempts.ts';
 import type { ConnectionSettings } from '../upstream/connection-settings.ts';
+import type { LocalAddress } from '../upstream/local-address.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
 /** Where an exchange is to go. */
@@ -22,6 +23,9 @@ export interface UnresolvedTarget {
   targetOf(addresses: readonly string[]): ProxyTarget;
 }
 
+/** Changes fields of `exchange.answer`, from the one at `from` on: before it stand those that are not the peer's. */
+export type AnswerChange = (exchange: Exchange, from: number) => void;
+
 export interface ProxySettings {
   readonly scheme: 'http' | 'https';
   /** The target is known beforehand, unless proxy_pass has variables; a string says why there is none (for the error log). */
@@ -29,6 +33,10 @@ export interface ProxySettings {
   /** So many characters of the URI are replaced by the URI part of proxy_pass: the length of the location's prefix; -1: all of it. */
   readonly replacedLength: number;
   readonly httpVersion: 10 | 11;
+  /** proxy_method: instead of the client's own. */
+  readonly method: Text | undefined;
+  /** proxy_set_body: instead of the client's own. */
+  readonly body: Text | undefined;
   /** proxy_set_header, and what is set by default; an empty value sends no such field. In order, names lower-case beside. */
   readonly setHeaders: readonly { readonly name: string; readonly lowerName: string; readonly value: Text }[];
   /** The names in `setHeaders`: the client's own fields of these names are not passed on. */
@@ -37,6 +45,10 @@ export interface ProxySettings {
   readonly passRequestBody: boolean;
   /** Lower-case names of answer fields that the client does not get. */
   readonly hideHeaders: ReadonlySet<string>;
+  /** proxy_ignore_headers: lower-case names of answer fields that say nothing to us. */
+  readonly ignoreHeaders: ReadonlySet<string>;
+  /** What changes the fields of an answer that is passed on: proxy_redirect, proxy_cookie_…; in order. */
+  readonly changes: readonly AnswerChange[];
   /** Response trailers are passed on: proxy_pass_trailers. */
   readonly passTrailers: boolean;
   readonly requestBuffering: boolean;
@@ -48,6 +60,8 @@ export interface ProxySettings {
   readonly next: NextUpstreamSettings;
   /** proxy_ssl_name: whom the peer's certificate must be for. */
   readonly tlsName: Text;
+  /** proxy_bind: the address to connect from, perhaps with a port; undefined: none. */
+  readonly from: ((exchange: Exchange) => LocalAddress | undefined) | undefined;
   /** Timeouts, buffer for the head, TLS: what upstream/ needs for a connection. */
   readonly connection: ConnectionSettings;
   /** Where the certificate that we show is named by variables: instead of `connection`; a string says why there is none. */

@@ -1,7 +1,7 @@
 // proxy_pass: sends an exchange to a peer of an upstream, to the next one after a failure, and passes the answer on.
 // https://nginx.org/en/docs/http/ngx_http_proxy_module.html
 
-import type { BodySink, ClientWatcher } from '../exchange/client-link.ts';
+import type { ClientWatcher } from '../exchange/client-link.ts';
 import type { Exchange, UpstreamTrace } from '../exchange/exchange.ts';
 import { DONE, type Verdict } from '../exchange/verdict.ts';
 import type { Headers } from '../http1/headers.ts';
@@ -12,7 +12,9 @@ import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { UpstreamFault } from '../upstream/upstream-fault.ts';
 import type { UpstreamWatcher } from '../upstream/upstream-watcher.ts';
 import type { Tunnel } from '../websocket/tunnel.ts';
-import { CHUNKED, framingOf, NO_BODY, type ProxyRequestHead, proxyRequestHead, requestUri } from './proxy-request.ts';
+import { accelBuffering, accelLimitRate, accelRedirect, followAccelRedirect } from './proxy-accel.ts';
+import { type BodyOwner, lengthOfNone, needsBody, ProxyBody } from './proxy-body.ts';
+import { framingOf, type ProxyRequestHead, proxyRequestHead, requestUri } from './proxy-request.ts';
 import { passToMadeUp } from './proxy-resolve.ts';
 import { informationalFields, takeAnswerHead } from './proxy-response.ts';
 import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
@@ -26,17 +28,9 @@ export function proxyPass(exchange: Exchange, settings: ProxySettings): Verdict 
   return passToMadeUp(exchange, target(exchange), settings.ignoreClientAbort, pass);
 }
 
-/** Where the client's body stands. */
-type BodyState =
-  /** Nobody reads it: there is none, or the answer has made it superfluous. */
-  | 'none'
-  /** It is read into memory before a peer is dialled: proxy_request_buffering. */
-  | 'gathering'
-  /** What was gathered has been sent, the rest is passed on as it comes. */
-  | 'streaming'
-  | 'complete';
+const NOTHING_DROPPED: readonly string[] = [];
 
-export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
+export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner {
   readonly exchange: Exchange;
   readonly settings: ProxySettings;
   readonly target: ProxyTarget;
@@ -49,19 +43,17 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
   #answering = false;
   #over = false;
 
-  #bodyState: BodyState = 'none';
-  #gathered: Buffer[] = [];
-  #gatheredLength = 0;
-  /** Something of the body has been sent that is not in memory any more. */
-  #bodyLost = false;
-  /** The length of a body that had been gathered whole when the request was first sent; -1 before that. */
-  #lengthAtSending = -1;
+  /** undefined where there is nothing to send. */
+  #body: ProxyBody | undefined = undefined;
   #attemptStart = 0;
+  /** proxy_buffering, or what the peer says of it. */
+  #buffering: boolean;
 
   constructor(exchange: Exchange, settings: ProxySettings, target: ProxyTarget) {
     this.exchange = exchange;
     this.settings = settings;
     this.target = target;
+    this.#buffering = settings.buffering;
     this.#attempts = new Attempts(target.upstream.select(exchange), settings.next);
   }
 
@@ -74,61 +66,24 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     // What other groups were asked before, is told apart: `$upstream_addr` has a colon there.
     if (exchange.upstreams !== undefined) this.#newTrace('');
     exchange.link.sendContinue();
-    if (!exchange.head.hasBody || !settings.passRequestBody) this.#tryNext();
-    else this.#takeBody();
+    if (!needsBody(exchange, settings)) this.#tryNext();
+    else {
+      this.#body = new ProxyBody(exchange, settings, this);
+      this.#body.start();
+    }
     return DONE;
   }
 
-  // The client's body.
-
-  #takeBody(): void {
-    const { exchange, settings } = this;
-    this.#bodyState = 'gathering';
-    if (settings.requestBuffering) exchange.link.readBody(this);
-    else this.#tryNext();
+  bodyReady(): void {
+    if (!this.#over) this.#tryNext();
   }
 
-  bodyBytes(bytes: Buffer, start: number, end: number): void {
-    if (this.#bodyState === 'streaming') {
-      this.#sendBody(bytes, start, end);
-      return;
-    }
-    this.#gathered.push(Buffer.from(bytes.subarray(start, end)));
-    this.#gatheredLength += end - start;
-    if (this.#gatheredLength <= this.exchange.location.clientBodyBufferSize) return;
-    this.exchange.link.pauseBody();
-    if (this.#connection === undefined && !this.#over) this.#tryNext();
+  bodyFailed(status: number): void {
+    if (status !== 0 && !this.#over) this.#fail(status);
   }
 
-  bodyEnd(): void {
-    const streaming = this.#bodyState === 'streaming';
-    this.#bodyState = 'complete';
-    const isSmall = this.#gatheredLength <= this.exchange.location.clientBodyBufferSize;
-    if (!streaming && isSmall) this.exchange.requestBody = this.#gathered;
-    if (streaming) this.#connection?.endBody();
-    else if (this.#connection === undefined && !this.#over) this.#tryNext();
-  }
-
-  bodyFault(status: number): void {
-    this.#bodyState = 'none';
-    if (status === 0 || this.#over) return;
-    this.#fail(status);
-  }
-
-  #sendBody(bytes: Buffer, start: number, end: number): void {
-    const connection = this.#connection;
-    if (connection === undefined) return;
-    this.#bodyLost = true;
-    if (!connection.sendBody(bytes, start, end)) this.exchange.link.pauseBody();
-  }
-
-  /** A body of unknown length that was gathered whole has a known one. */
-  #bodyLength(): number {
-    const { head } = this.exchange;
-    if (!this.settings.passRequestBody) return NO_BODY;
-    if (!head.hasBody) return head.contentLength === 0 ? 0 : NO_BODY;
-    if (head.contentLength >= 0) return head.contentLength;
-    return this.#lengthAtSending >= 0 ? this.#lengthAtSending : CHUNKED;
+  get #bodyLength(): number {
+    return this.#body?.length ?? lengthOfNone(this.exchange, this.settings);
   }
 
   // Attempts.
@@ -154,7 +109,8 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
       this.#refuse(500, chosen);
       return;
     }
-    const connection = target.upstream.acquire(peer, chosen, tlsName, this, this.#attempts.needsFresh);
+    const from = settings.from?.(exchange);
+    const connection = target.upstream.acquire(peer, chosen, tlsName, this, this.#attempts.needsFresh, from);
     this.#connection = connection;
     if (connection.ready) this.upstreamConnected();
   }
@@ -162,18 +118,12 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
   upstreamConnected(): void {
     const trace = this.#trace as UpstreamTrace;
     trace.connectTime = performance.now() - this.#attemptStart;
-    if (this.#bodyState === 'complete' && !this.#bodyLost) this.#lengthAtSending = this.#gatheredLength;
     const head = this.#head ?? this.#writeHead();
     if (head !== undefined) this.#sendRequest(head);
   }
 
   #writeHead(): ProxyRequestHead | undefined {
-    const length = this.#bodyLength();
-    if (length === CHUNKED && this.settings.httpVersion === 10) {
-      this.#refuse(411, 'a request body of unknown length cannot be passed on by HTTP/1.0');
-      return undefined;
-    }
-    const head = proxyRequestHead(this.exchange, this.settings, this.target, length);
+    const head = proxyRequestHead(this.exchange, this.settings, this.target, this.#bodyLength);
     if (typeof head !== 'string') return head;
     this.#refuse(500, head);
     return undefined;
@@ -188,33 +138,18 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     const connection = this.#connection as UpstreamConnection;
     this.#head = head;
     this.#requestSent = true;
-    if (this.#bodyState === 'none') {
-      connection.send(head.text, this.exchange.method, 'none');
+    const framing = framingOf(this.#bodyLength);
+    if (framing === 'none') {
+      connection.send(head.text, head.method, framing);
       return;
     }
     connection.cork();
-    connection.send(head.text, this.exchange.method, framingOf(this.#bodyLength()));
-    this.#sendGathered(connection);
-    connection.uncork();
-  }
-
-  #sendGathered(connection: UpstreamConnection): void {
-    let left = true;
-    for (const piece of this.#gathered) left = connection.sendBody(piece, 0, piece.length);
-    if (this.#bodyState === 'complete') {
-      connection.endBody();
-      return;
-    }
-    const begun = this.settings.requestBuffering;
-    this.#bodyState = 'streaming';
-    this.#bodyLost = true;
-    this.#gathered = [];
-    if (!begun) this.exchange.link.readBody(this);
-    else if (left) this.exchange.link.resumeBody();
+    connection.send(head.text, head.method, framing);
+    this.#body?.sendTo(connection);
   }
 
   upstreamDrain(): void {
-    if (this.#bodyState === 'streaming') this.exchange.link.resumeBody();
+    this.#body?.drained();
   }
 
   // The peer's answer.
@@ -229,6 +164,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
   upstreamHead(head: ResponseHead): void {
     const trace = this.#trace as UpstreamTrace;
     trace.status = head.status;
+    for (const dropped of head.dropped ?? NOTHING_DROPPED) this.#logWarning(dropped);
     this.exchange.upstreamHead = head;
     trace.headerTime = performance.now() - this.#attemptStart;
     if (this.#attempts.retriesAfterStatus(head.status, this.#progress())) {
@@ -273,10 +209,12 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
   #passHead(head: ResponseHead): void {
     const { exchange, settings } = this;
     if (settings.interceptErrors && head.status >= 300 && this.#intercepts(head.status)) {
-      this.#fail(head.status);
+      this.#intercept(head);
       return;
     }
+    if (head.hasAccel && this.#obeyAccel(head)) return;
     this.#answering = true;
+    this.#body?.stopReading();
     this.#addCookie();
     takeAnswerHead(exchange, head, settings);
     exchange.gather();
@@ -285,6 +223,24 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
 
   #intercepts(status: number): boolean {
     return this.exchange.location.errorPages.some(({ statuses }) => statuses.includes(status));
+  }
+
+  #intercept({ status, headers }: ResponseHead): void {
+    for (let i = 0; status === 401 && i < headers.length; i++)
+      if (headers.lowerNameAt(i) === 'www-authenticate') this.exchange.answer.addFrom(headers, i);
+    this.#fail(status);
+  }
+
+  /** @returns whether the answer is another one */
+  #obeyAccel(head: ResponseHead): boolean {
+    this.#buffering = accelBuffering(head, this.settings);
+    this.exchange.limitRate = accelLimitRate(head, this.settings) ?? this.exchange.limitRate;
+    const elsewhere = accelRedirect(head, this.settings);
+    if (elsewhere === undefined) return false;
+    this.#dropConnection();
+    this.#end();
+    followAccelRedirect(this.exchange, head, this.settings, elsewhere);
+    return true;
   }
 
   #addCookie(): void {
@@ -314,6 +270,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     if (this.#over) return;
     this.#closeTrace(fault.status);
     this.#connection = undefined;
+    this.#body?.disconnect();
     if (this.#answering) {
       this.#logFault(fault);
       this.#end();
@@ -338,13 +295,13 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
   }
 
   #progress(): { method: string; sent: boolean; replayable: boolean } {
-    return { method: this.exchange.method, sent: this.#requestSent, replayable: !this.#bodyLost };
+    return { method: this.exchange.method, sent: this.#requestSent, replayable: this.#body?.isReplayable ?? true };
   }
 
   // The client while it is answered.
 
   clientBlocked(): void {
-    const held = this.settings.buffering ? this.settings.buffersSize : 0;
+    const held = this.#buffering ? this.settings.buffersSize : 0;
     if (this.exchange.pendingBytes > held) this.#connection?.pause();
   }
 
@@ -381,6 +338,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
   // The end.
 
   #dropConnection(): void {
+    this.#body?.disconnect();
     this.#connection?.close();
     this.#connection = undefined;
   }
@@ -390,7 +348,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
     this.#over = true;
     this.#closeTrace(0);
     this.#attempts.end();
-    this.#gathered = [];
+    this.#body?.disconnect();
   }
 
   #fail(status: number): void {
@@ -428,6 +386,10 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodySink {
 
   #logFault(fault: UpstreamFault): void {
     this.exchange.log('error', fault.message, this.#url());
+  }
+
+  #logWarning(message: string): void {
+    this.exchange.log('warn', `${message} while reading response header from upstream`, this.#url());
   }
 
   #logDisabled(): void {

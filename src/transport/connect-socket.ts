@@ -17,6 +17,8 @@ export interface DialOptions {
   readonly path?: string;
   /** The IP address to dial from. */
   readonly localAddress?: string;
+  /** And the port; 0: any. */
+  readonly localPort?: number;
   /**
    * With it, TLS. As for `tls.connect`; in short: `secureContext` (make it once), `servername` (SNI; an IP address is not sent),
    * `host` (the name that the certificate must be for, where that is not `servername`), `session`, `rejectUnauthorized` (default true).
@@ -150,7 +152,8 @@ function dialByHandle({ host, port, tls, localAddress }: DialOptions, dialler: D
 function netOptions(options: DialOptions): NetConnectOpts {
   if (options.path !== undefined) return { path: options.path };
   const to = { host: options.host ?? '127.0.0.1', port: options.port ?? 0, noDelay: true, autoSelectFamily: false };
-  return options.localAddress === undefined ? to : { ...to, localAddress: options.localAddress };
+  const { localAddress, localPort = 0 } = options;
+  return localAddress === undefined ? to : { ...to, localAddress, localPort };
 }
 
 /** SNI carries no IP addresses (RFC 6066 section 3), but a certificate may be for one. */

@@ -4,6 +4,7 @@ import { systemErrorCode } from '../diagnostics/system-error.ts';
 import type { Channel } from '../transport/channel.ts';
 import { connectSocket, type Dial, type DialOptions } from '../transport/connect-socket.ts';
 import type { Dialler } from '../transport/dialler.ts';
+import type { LocalAddress } from './local-address.ts';
 import type { Peer } from './peer.ts';
 import { systemFault, timedOut, UpstreamFault } from './upstream-fault.ts';
 import type { UpstreamTls } from './upstream-tls.ts';
@@ -20,16 +21,18 @@ export class PeerConnect implements Dialler {
   readonly #tls: UpstreamTls | undefined;
   readonly #tlsName: string;
   readonly #watcher: ConnectWatcher;
+  readonly #from: LocalAddress | undefined;
   readonly #dial: Dial;
   /** Sessions that came before the certificate was verified; the last one counts. */
   #session: Buffer | undefined = undefined;
   #verified = false;
 
-  constructor(peer: Peer, tls: UpstreamTls | undefined, tlsName: string, watcher: ConnectWatcher) {
+  constructor(peer: Peer, tls: UpstreamTls | undefined, tlsName: string, watcher: ConnectWatcher, from?: LocalAddress) {
     this.#peer = peer;
     this.#tls = tls;
     this.#tlsName = tlsName;
     this.#watcher = watcher;
+    this.#from = from;
     this.#dial = connectSocket(this.#options(), this);
   }
 
@@ -62,7 +65,7 @@ export class PeerConnect implements Dialler {
   }
 
   #options(): DialOptions {
-    const { address } = this.#peer;
+    const address = this.#address();
     const tls = this.#tls;
     if (tls === undefined) return address;
     return {
@@ -74,6 +77,14 @@ export class PeerConnect implements Dialler {
       },
       ...(tls.settings.keyLog === undefined ? {} : { onKeyLog: tls.settings.keyLog }),
     };
+  }
+
+  #address(): DialOptions {
+    const { address } = this.#peer;
+    const from = this.#from;
+    return from === undefined || 'path' in address
+      ? address
+      : { ...address, localAddress: from.host, localPort: from.port };
   }
 
   #keepSession(session: Buffer): void {

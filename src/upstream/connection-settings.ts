@@ -15,6 +15,8 @@ export interface ConnectionSettings {
   readonly readTimeout: number;
   /** `proxy_buffer_size`: the longest head of an answer. Default: 4 or 8 KB. */
   readonly headSize: number;
+  /** `proxy_socket_keepalive`: TCP keepalive. Default: no. */
+  readonly socketKeepalive?: boolean;
   /** `proxy_pass https://`. */
   readonly tls: UpstreamTls | undefined;
 }

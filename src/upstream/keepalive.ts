@@ -34,6 +34,8 @@ export interface KeptConnection {
   readonly peer: Peer;
   readonly settings: ConnectionSettings;
   readonly tlsName: string;
+  /** Where it was made from, as the configuration has it; undefined where that was left to the system. */
+  readonly from: string | undefined;
   /** Requests that it has served. */
   readonly requests: number;
   /** When it was made, by `performance.now()`. */
@@ -60,9 +62,14 @@ export class KeepalivePool<Connection extends KeptConnection = KeptConnection> {
   }
 
   /** The connection that was used last of those that are fit for such a request; taken out of the pool. */
-  take(peer: Peer, settings: ConnectionSettings, tlsName: string): Connection | undefined {
+  take(peer: Peer, settings: ConnectionSettings, tlsName: string, from?: string): Connection | undefined {
     for (let kept = this.#newest; kept !== undefined; kept = kept.older as Connection | undefined) {
-      if (kept.peer.name === peer.name && kept.tlsName === tlsName && this.#isFor(kept, settings)) {
+      if (
+        kept.peer.name === peer.name &&
+        kept.tlsName === tlsName &&
+        kept.from === from &&
+        this.#isFor(kept, settings)
+      ) {
         this.remove(kept);
         return kept;
       }

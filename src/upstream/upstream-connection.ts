@@ -10,6 +10,7 @@ import { nobody } from '../transport/nobody.ts';
 import { type ConnectWatcher, PeerConnect } from './connect.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import type { KeepalivePool, KeptConnection } from './keepalive.ts';
+import type { LocalAddress } from './local-address.ts';
 import type { Peer } from './peer.ts';
 import { type FaultCondition, systemFault, timedOut, type UpstreamAction, UpstreamFault } from './upstream-fault.ts';
 import type { UpstreamWatcher } from './upstream-watcher.ts';
@@ -48,6 +49,7 @@ const NOTHING = Buffer.alloc(0);
 export class UpstreamConnection implements ChannelOwner, ConnectWatcher, DeadlineOwner, BodySink, KeptConnection {
   readonly peer: Peer;
   readonly tlsName: string;
+  readonly from: string | undefined;
   /** By `performance.now()`. */
   readonly startedAt = performance.now();
   /** Requests that were sent over it, the one under way among them. */
@@ -94,15 +96,17 @@ export class UpstreamConnection implements ChannelOwner, ConnectWatcher, Deadlin
     settings: ConnectionSettings,
     tlsName: string,
     watcher: UpstreamWatcher,
+    from?: LocalAddress,
   ) {
     this.#pool = pool;
     this.peer = peer;
     this.#settings = settings;
     this.tlsName = tlsName;
+    this.from = from?.text;
     this.#watcher = watcher;
     this.#parser = new ResponseHeadParser(settings.headSize);
     this.#reading.set(settings.connectTimeout);
-    this.#connect = new PeerConnect(peer, settings.tls, tlsName, this);
+    this.#connect = new PeerConnect(peer, settings.tls, tlsName, this, from);
   }
 
   get settings(): ConnectionSettings {
@@ -239,6 +243,7 @@ export class UpstreamConnection implements ChannelOwner, ConnectWatcher, Deadlin
     this.#reading.clear();
     this.#channel = channel;
     channel.owner = this;
+    if (this.#settings.socketKeepalive === true) channel.setKeepAlive(true, 0);
     this.#state = READY;
     this.#watcher?.upstreamConnected();
   }

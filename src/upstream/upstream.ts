@@ -7,6 +7,7 @@ import type { BalancerSettings } from './balance/make-balancer.ts';
 import { makeStickiness, routeIdOf, type StickySettings } from './balance/stickiness.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import { KeepalivePool, type KeepaliveSettings } from './keepalive.ts';
+import type { LocalAddress } from './local-address.ts';
 import type { Peer, PeerSettings } from './peer.ts';
 import type { PeerGroup } from './peer-group.ts';
 import { leaveClaims, makePeerSet, type PeerSet, type PeerSetFrame } from './peer-set.ts';
@@ -87,6 +88,7 @@ export class Upstream {
    * `watcher` is not called from inside this call.
    * @param tlsName whom we want to speak to over TLS (`proxy_ssl_name`, without port); '' without TLS
    * @param fresh no kept one: see `Attempts.needsFresh`
+   * @param from where the connection is to be made from; undefined: wherever the system likes
    */
   acquire(
     peer: Peer,
@@ -94,9 +96,10 @@ export class Upstream {
     tlsName: string,
     watcher: UpstreamWatcher,
     fresh = false,
+    from?: LocalAddress,
   ): UpstreamConnection {
-    const kept = fresh ? undefined : this.keepalive.take(peer, settings, tlsName);
-    if (kept === undefined) return new UpstreamConnection(this.keepalive, peer, settings, tlsName, watcher);
+    const kept = fresh ? undefined : this.keepalive.take(peer, settings, tlsName, from?.text);
+    if (kept === undefined) return new UpstreamConnection(this.keepalive, peer, settings, tlsName, watcher, from);
     kept.reuse(settings, watcher);
     return kept;
   }

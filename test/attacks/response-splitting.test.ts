@@ -95,15 +95,29 @@ test('a request to the backend that would be split is not sent', async (t) => {
       location /set/ { proxy_pass http://backend; proxy_set_header X-Uri $uri; }
       location ~ ^/capture/([\\s\\S]*)$ { proxy_pass http://backend; proxy_set_header X-Capture $1; }
       location /host/ { proxy_pass http://backend; proxy_set_header Host $uri; }
-      location /variable/ { proxy_pass http://backend$uri; }
-      location ~ ^/rest/([\\s\\S]*)$ { proxy_pass http://backend/$1; }
     `,
   });
-  for (const name of ['set', 'capture', 'host', 'variable', 'rest']) {
+  for (const name of ['set', 'capture', 'host']) {
     const answer = await answerTo(attacked, `/${name}/${ATTACK}`);
     assert.equal(answer.status, 500, name);
   }
   assert.equal(attacked.backend.bytes, 0);
+  await attacked.isAlive();
+});
+
+test('what variables put into a URL for the backend is escaped where it would end the line', async (t) => {
+  const attacked = await attackedGateway(t, {
+    server: `
+      location /variable/ { proxy_pass http://backend$uri; }
+      location ~ ^/rest/([\\s\\S]*)$ { proxy_pass http://backend/$1; }
+    `,
+  });
+  for (const name of ['variable', 'rest']) await answerTo(attacked, `/${name}/${ATTACK}`);
+  assert.deepEqual(
+    attacked.backend.requests.map(({ startLine }) => /^GET \S*%0D%0A\S* HTTP\/1\.1$/.test(startLine)),
+    [true, true],
+  );
+  for (const { fields } of attacked.backend.requests) assert.equal(fields.length, 1, fields.join());
   await attacked.isAlive();
 });
 

@@ -79,6 +79,7 @@ function buildSnapshot(config: EchoConfig, { prefix, logFiles, zones }: LoadRequ
       ...config.core,
     },
     errorLog: new ErrorLogFile([{ file: logFiles.file(errorLog), level: 'debug' }]),
+    tempFolders: new Map(),
     logFiles: accessLog === undefined ? [] : [accessLog],
     listeners: config.listen.map((where) => listenerAt(where)),
     upstreams: new Map(),

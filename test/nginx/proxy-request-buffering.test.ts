@@ -1,25 +1,31 @@
-// proxy_request_buffering: on, a body that fits client_body_buffer_size is gathered before a peer is dialled; off, it is passed on as it comes.
+// proxy_request_buffering: on, a body is gathered before a peer is dialled, in memory or in a file; off, it is passed on as it comes.
 // https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_request_buffering
 
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
+import { freePort } from '../support/free-port.ts';
 import { gatewayFromConfig } from '../support/gateway-from-config.ts';
 import { fieldOf } from '../support/http-reader.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { type Behaviour, OK, startBackend } from '../support/recording-backend.ts';
 
-async function start(t: TestContext, location: string, behaviour?: Behaviour) {
+async function start(t: TestContext, location: string, behaviour?: Behaviour, server = '') {
   const backend = await startBackend(t, behaviour);
   const gateway = await gatewayFromConfig({
     http: `
       upstream backend { server ${backend.address}; }
-      server { listen 127.0.0.1:8080; client_max_body_size 0; location / { proxy_pass http://backend; ${location} } }`,
+      upstream twice { server ${backend.address}; server ${backend.address}; }
+      upstream dead { server 127.0.0.1:${await freePort()}; }
+      server { listen 127.0.0.1:8080; client_max_body_size 0; ${server} location / { proxy_pass http://backend; ${location} } }`,
   });
   t.after(() => gateway.stop());
   return { backend, gateway, client: await RawClient.to(t, gateway.port()) };
 }
 
+const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n';
 const HEAD = 'POST / HTTP/1.1\r\nHost: a\r\n';
 const chunk = (data: string): string => `${data.length.toString(16)}\r\n${data}\r\n`;
 
@@ -35,15 +41,18 @@ test('on: nobody is dialled before a small body is whole; chunks become a length
   assert.equal(request.body.toString(), 'hello world');
 });
 
-test('on: a body that does not fit is passed on as it comes, beyond what fits', async (t) => {
-  const { backend, client } = await start(t, 'client_body_buffer_size 1k;');
+test('on: nobody is dialled before a body that does not fit is whole in a file; chunks become a length', async (t) => {
+  const { backend, gateway, client } = await start(t, 'client_body_buffer_size 1k;');
   client.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk('x'.repeat(5000))}`);
-  await backend.until('the beginning', () => backend.connections[0]?.text.includes('xxxxx') === true);
+  await wait(50);
+  assert.equal(backend.connections.length, 0);
   client.send(`${chunk('y'.repeat(5000))}0\r\n\r\n`);
   assert.equal((await client.answer()).status, 200);
   const request = await backend.request();
-  assert.equal(fieldOf(request, 'transfer-encoding'), 'chunked');
+  assert.equal(fieldOf(request, 'content-length'), '10000');
   assert.equal(request.body.toString(), 'x'.repeat(5000) + 'y'.repeat(5000));
+  assert.match(gateway.read('logs/error.log'), /\[warn\] .* a client request body is buffered to a temporary file /);
+  assert.deepEqual(readdirSync(join(gateway.prefix, 'client_body_temp')), [], 'its name is gone at once');
 });
 
 test('off: each piece is passed on when it comes, with a length or in chunks', async (t) => {
@@ -62,9 +71,9 @@ test('off: each piece is passed on when it comes, with a length or in chunks', a
   );
 });
 
-test('a backend that does not read slows the client down: what it has not taken is not held', async (t) => {
-  for (const buffering of ['on', 'off']) {
-    const { backend, client } = await start(t, `proxy_request_buffering ${buffering};`);
+test('off: a backend that does not read slows the client down: what it has not taken is not held', async (t) => {
+  {
+    const { backend, client } = await start(t, 'proxy_request_buffering off;');
     backend.onConnection = ({ socket }) => socket.pause();
     const size = 64 * 1024 * 1024;
     client.send(`${HEAD}Content-Length: ${size}\r\n\r\n`);
@@ -90,14 +99,18 @@ test('an answer before the body is whole is passed on, and what comes of the bod
   assert.equal(backend.connections.length, 2, 'the backend’s connection cannot be used again');
 });
 
-test('HTTP/1.0 to the backend: a gathered body has a length; one that does not fit is refused with 411', async (t) => {
-  const { backend, client } = await start(t, 'proxy_http_version 1.0; client_body_buffer_size 1k;');
+test('HTTP/1.0 to the backend: a body has a length, even where it would be passed on as it comes', async (t) => {
+  const { backend, client } = await start(
+    t,
+    'proxy_http_version 1.0; proxy_request_buffering off; client_body_buffer_size 1k;',
+  );
   client.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk('hello')}0\r\n\r\n`);
   assert.equal((await client.answer()).status, 200);
   assert.equal(backend.requests[0]?.startLine, 'POST / HTTP/1.0');
   assert.equal(fieldOf(await backend.request(), 'content-length'), '5');
-  client.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk('x'.repeat(5000))}`);
-  assert.equal((await client.answer(2)).status, 411);
+  client.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk('x'.repeat(5000))}0\r\n\r\n`);
+  assert.equal((await client.answer(2)).status, 200);
+  assert.equal(fieldOf(await backend.request(2), 'content-length'), '5000');
 });
 
 test('proxy_pass_request_body off: the backend gets no body, and the next request is read behind it', async (t) => {
@@ -108,4 +121,56 @@ test('proxy_pass_request_body off: the backend gets no body, and the next reques
   assert.equal((await client.answer(2)).status, 200);
   for (const { head } of backend.requests) assert.doesNotMatch(head, /content-length|transfer-encoding/i);
   assert.equal(backend.requests.length, 2);
+});
+
+test('a body in a file goes whole to the next peer, too, and after an error page to another upstream', async (t) => {
+  const { backend, client } = await start(
+    t,
+    `client_body_buffer_size 1k; proxy_next_upstream http_503 non_idempotent;
+     location /twice/ { proxy_pass http://twice; }
+     location /page/ { error_page 502 = @other; proxy_pass http://dead; }`,
+    (_request, { requests }) => (requests.length === 1 && backend.requests.length === 1 ? UNAVAILABLE : OK),
+    'location @other { proxy_pass http://backend; } ',
+  );
+  client.send(`POST /twice/ HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n${'x'.repeat(200_000)}`);
+  assert.equal((await client.answer()).status, 200);
+  client.send(`POST /page/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n${'y'.repeat(5000)}`);
+  assert.equal((await client.answer(2)).status, 200);
+  assert.deepEqual(
+    backend.requests.map(({ body }) => body.length),
+    [200_000, 200_000, 5000],
+  );
+});
+
+test('client_body_in_file_only: on leaves each body in a file, clean removes it after the request', async (t) => {
+  for (const [how, left] of [
+    ['on', 1],
+    ['clean', 0],
+  ] as const) {
+    const { backend, gateway, client } = await start(
+      t,
+      `client_body_in_file_only ${how}; client_body_temp_path bodies 1 2; proxy_pass_request_body off;
+       proxy_set_header X-File $request_body_file; proxy_set_header X-Body "[$request_body]";`,
+    );
+    client.send(`${HEAD}Content-Length: 5\r\n\r\nhello`);
+    await client.answer();
+    const request = await backend.request();
+    assert.match(fieldOf(request, 'x-file') ?? '', /\/bodies\/(\d)\/(\d\d)\/\d{7}\2\1$/);
+    assert.equal(fieldOf(request, 'x-body'), '[]');
+    assert.equal(request.body.length, 0);
+    await wait(20);
+    const path = `bodies${(fieldOf(request, 'x-file') ?? '').split('/bodies')[1]}`;
+    assert.equal(gateway.read(path), left === 1 ? 'hello' : '');
+  }
+});
+
+test('a body that cannot be written is a 500, and the log says why', async (t) => {
+  const { backend, gateway, client } = await start(t, 'client_body_buffer_size 1k; client_body_temp_path /dev/null/x;');
+  client.send(`${HEAD}Content-Length: 5000\r\n\r\n${'x'.repeat(5000)}`);
+  assert.equal((await client.answer()).status, 500);
+  assert.equal(backend.connections.length, 0);
+  assert.match(
+    gateway.read('logs/error.log'),
+    /\[crit\] .*(?:open|mkdir)\(\) "\/dev\/null\/x.* failed \(20: Not a directory\)/,
+  );
 });

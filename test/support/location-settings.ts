@@ -53,6 +53,8 @@ const DEFAULTS: LocationSettings = {
   defaultType: 'text/plain',
   clientMaxBodySize: 1024 * 1024,
   clientBodyTimeout: 60_000,
+  clientBodyFolder: { path: '/nowhere', levels: [] },
+  clientBodyInFile: 'off',
   clientBodyBufferSize: 16 * 1024,
   sendTimeout: 60_000,
   limitRate: undefined,
