@@ -21,6 +21,7 @@ import {
 import type { Handler, LocationSettings, ServerSettings } from '../exchange/exchange.ts';
 import { DECLINED } from '../exchange/verdict.ts';
 import { MSIE6, SAFARI } from '../listen/keep-alive.ts';
+import { compileSymlinks, symlinksKind } from './disable-symlinks.ts';
 import type { Level, LocationDraft, Mutable, ServerDraft, Workshop } from './draft.ts';
 import { compileErrorPages, errorPageKind } from './error-page.ts';
 import { placeKind, setFilePlaces } from './file-places.ts';
@@ -100,6 +101,13 @@ const table = directives({
     args: [time('time')],
     default: '0s',
     doc: 'How long a 401 is held back, so that passwords cannot be tried quickly.',
+  },
+  disable_symlinks: {
+    in: SETTINGS,
+    args: [symlinksKind],
+    default: 'off',
+    doc: 'Whether files are refused that are reached over symbolic links: `on`, any; `if_not_owner`, those whose owner is not that of what they lead to. With `from=` links in that part of the path may be followed.',
+    differs: '`try_files` does not ask; the file that it finds is refused.',
   },
   internal: { in: ['location'], args: [], doc: 'Only internal redirects come here; a client gets 404.' },
   types: {
@@ -377,6 +385,7 @@ function checkHeaderBuffers(set: Set, { workshop }: ServerDraft, level: Level): 
 function locationSettings(set: Set, { workshop, overlays }: LocationDraft): Partial<Mutable<LocationSettings>> {
   return {
     internal: set.internal ?? false,
+    symlinks: compileSymlinks(set.disable_symlinks, workshop),
     limitExcept: limitExcept(set, overlays),
     satisfyAny: set.satisfy === 'any',
     authDelay: set.auth_delay,

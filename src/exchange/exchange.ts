@@ -465,6 +465,14 @@ export interface ErrorPage {
   readonly target: Text;
 }
 
+/** Which symbolic links lead to no file. */
+export interface SymlinkRule {
+  /** All of them, or those whose owner is not that of what they lead to. */
+  readonly how: 'on' | 'if_not_owner';
+  /** Links in this part of a path, its begin, may be followed. */
+  readonly from: Text | undefined;
+}
+
 /** What `gzip`, `gunzip` and `gzip_static` ask before they compress or expand an answer. */
 export interface CompressionSettings {
   /** `Vary: Accept-Encoding` is told. */
@@ -510,6 +518,8 @@ export interface LocationSettings {
   /** The file system path of a URI under `root` or `alias`; undefined where the two do not fit (regex location without captures …). */
   readonly documentRoot: Text;
   readonly filePath: (exchange: Exchange, uri: string) => string;
+  /** undefined: all links are followed. */
+  readonly symlinks: SymlinkRule | undefined;
   readonly types: ReadonlyMap<string, string>;
   readonly defaultType: string;
 

@@ -12,6 +12,7 @@ import { typeOf } from './mime-types.ts';
 import { type FileError, OpenFile } from './open-file.ts';
 import { checkPreconditions } from './preconditions.ts';
 import { planParts } from './ranges.ts';
+import { mayFollow } from './symbolic-links.ts';
 
 /** What a handler makes of what it finds. */
 export interface FileWish {
@@ -41,7 +42,7 @@ export class FileAnswer implements ClientWatcher {
     this.#exchange.watcher = this;
     this.#file.open(pathBytes(this.#path), (error) => {
       if (error !== null) this.#leave(() => this.#wish.missing('open()', error));
-      else this.#stat();
+      else this.#opened();
     });
   }
 
@@ -50,6 +51,25 @@ export class FileAnswer implements ClientWatcher {
   clientEnded(): void {}
   clientGone(): void {
     this.#file.close();
+  }
+
+  #opened(): void {
+    const rule = this.#exchange.location.symlinks;
+    if (rule === undefined) this.#stat();
+    else
+      this.#file.realPath((error, real) => {
+        const looked = mayFollow(this.#exchange, rule, this.#path, error === null ? real : undefined);
+        looked.then(
+          (may) => this.#linksSeen(may ? undefined : LINKED),
+          (fault: unknown) => this.#linksSeen(fault),
+        );
+      });
+  }
+
+  #linksSeen(error: unknown): void {
+    if (this.#exchange.finished) return;
+    if (error === undefined) answerSafely(this.#exchange, () => this.#stat());
+    else this.#leave(() => this.#wish.missing('open()', error));
   }
 
   #stat(): void {
@@ -131,6 +151,9 @@ export class FileAnswer implements ClientWatcher {
     this.#exchange.finish();
   }
 }
+
+/** What the system says where it may follow no link. */
+const LINKED = Object.assign(new Error('a symbolic link'), { code: 'ELOOP' });
 
 /** nginx's: both numbers in hexadecimal. */
 function etagOf(lastModified: number, size: number): string {

@@ -8,6 +8,7 @@ import type { Text } from '../exchange/settings.ts';
 import { DECLINED, PENDING, type Verdict } from '../exchange/verdict.ts';
 import { answerSafely } from './answer.ts';
 import { filePathOf, pathBytes, refuseFile } from './file-path.ts';
+import { mayFollow } from './symbolic-links.ts';
 
 /**
  * Handles a URI that ends in `/`: redirects internally to the first name under it that is a file. A name that begins with
@@ -42,8 +43,19 @@ class IndexSearch {
     const path = filePathOf(exchange, name);
     if (path === undefined) return 403;
     fs.stat(pathBytes(path), (error) => {
-      this.#step(() => (error === null ? this.#redirect(exchange.uri + name) : this.#miss(path, name, error)));
+      this.#step(() => (error === null ? this.#found(path, name) : this.#miss(path, name, error)));
     });
+    return PENDING;
+  }
+
+  #found(path: string, name: string): Verdict {
+    const exchange = this.#exchange;
+    const rule = exchange.location.symlinks;
+    if (rule === undefined) return this.#redirect(exchange.uri + name);
+    mayFollow(exchange, rule, path).then(
+      (may) => this.#step(() => (may ? this.#redirect(exchange.uri + name) : 403)),
+      (error: unknown) => this.#step(() => refuseFile(exchange, 'realpath()', path, error)),
+    );
     return PENDING;
   }
 

@@ -36,6 +36,14 @@ export class OpenFile {
     });
   }
 
+  /** Where it really is, as a byte string: of this very file, wherever its path may lead by now. Linux tells it. */
+  realPath(done: (error: FileError, path: string) => void): void {
+    this.#calling = true;
+    fs.readlink(`/proc/self/fd/${this.#descriptor}`, { encoding: 'latin1' }, (error, path) => {
+      if (this.#returned()) done(error, path);
+    });
+  }
+
   /**
    * Reads up to `length` bytes at `position`, never more than READ_SIZE. What comes is lent until the next call of this object;
    * it is empty at the end of the file.

@@ -49,6 +49,7 @@ const DEFAULTS: LocationSettings = {
   errorLog: silent,
   documentRoot: () => '/nowhere',
   filePath: (_exchange, uri) => `/nowhere${uri}`,
+  symlinks: undefined,
   types: new Map(),
   defaultType: 'text/plain',
   clientMaxBodySize: 1024 * 1024,

@@ -1,0 +1,44 @@
+// disable_symlinks: whether a file may be reached over symbolic links.
+// https://nginx.org/en/docs/http/ngx_http_core_module.html#disable_symlinks
+
+import { lstat, realpath, stat } from 'node:fs/promises';
+import { posix } from 'node:path';
+import type { Exchange, SymlinkRule } from '../exchange/exchange.ts';
+import { pathBytes } from './file-path.ts';
+
+/**
+ * Whether a path may be used, by the rule of the location.
+ * @param path a byte string
+ * @param real where it has led, where a file has been opened by it: nobody can put a link on the way after that. Default: it is looked up
+ */
+export async function mayFollow(exchange: Exchange, rule: SymlinkRule, path: string, real?: string): Promise<boolean> {
+  const trusted = trustedPart(rule.from?.(exchange) ?? '', path);
+  if (trusted === path) return true;
+  const rest = posix.normalize(path.slice(trusted.length));
+  const expected = (trusted === '' ? '' : await realPath(trusted)) + rest;
+  if ((real ?? (await realPath(path))) === expected) return true;
+  return rule.how === 'if_not_owner' && (await linksBelongToTargets(trusted, rest));
+}
+
+/** The begin of a path in which links are not asked for: `from`, where it ends with a name. */
+function trustedPart(from: string, path: string): string {
+  if (from === '' || !path.startsWith(from)) return '';
+  if (from.length === path.length || path[from.length] === '/') return from;
+  return from.endsWith('/') ? from.slice(0, -1) : '';
+}
+
+async function realPath(path: string): Promise<string> {
+  const real = await realpath(pathBytes(path), { encoding: 'latin1' });
+  return real === '/' ? '' : real;
+}
+
+/** Each link on the way has the owner of what it leads to. */
+async function linksBelongToTargets(trusted: string, rest: string): Promise<boolean> {
+  let path = trusted;
+  for (const name of rest.split('/').filter((part) => part !== '')) {
+    path += `/${name}`;
+    const link = await lstat(pathBytes(path));
+    if (link.isSymbolicLink() && link.uid !== (await stat(pathBytes(path))).uid) return false;
+  }
+  return true;
+}
