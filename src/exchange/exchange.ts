@@ -7,13 +7,18 @@ import { Headers } from '../http1/headers.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import type { Resolver } from '../resolver/resolver.ts';
-import { reportOwnerFault } from '../transport/owner-fault.ts';
 import { type AnswerFraming, answerHeadText, UnsafeAnswerError } from './answer-head.ts';
 import { type BodyFilter, BodyFilters } from './body-filter.ts';
 import type { ClientLink, ClientWatcher } from './client-link.ts';
+import type { CompressionSettings } from './compression-settings.ts';
+import { gatherUntilTurnEnds } from './gathering.ts';
 import type { KeptBody, TempFolder } from './kept-body.ts';
 import { Pacer } from './pacer.ts';
+import type { SnapshotUse, TunnelTrace, UpstreamTrace } from './traces.ts';
 import type { Verdict } from './verdict.ts';
+
+export type { CompressionSettings } from './compression-settings.ts';
+export type { SnapshotUse, TunnelTrace, UpstreamTrace } from './traces.ts';
 
 /** What moves an exchange on from outside the path: route/phases.ts fulfils it. */
 export interface Pipeline {
@@ -29,52 +34,6 @@ export interface Pipeline {
   redirect(exchange: Exchange, uri: string, args: string): void;
   /** Goes on in a named location (`@name`), with the URI as it is; 500 where there is none of that name. */
   redirectToNamed(exchange: Exchange, name: string): void;
-}
-
-/** One pass at an upstream, for `$upstream_addr`, `$upstream_status` and their like. */
-export interface UpstreamTrace {
-  address: string;
-  status: number;
-  /** ms from the start of this pass; -1 where it did not get so far. */
-  connectTime: number;
-  headerTime: number;
-  responseTime: number;
-  bytesReceived: number;
-  bytesSent: number;
-  responseLength: number;
-}
-
-/** What a tunnel was, for its line in the access log. Fulfilled by websocket/tunnel.ts. */
-export interface TunnelTrace {
-  readonly endedBy: string;
-  readonly endCause: string;
-}
-
-/** Who gathers in this turn of the event loop. One microtask serves all of them: none is made for each. */
-const gatherers: Exchange[] = [];
-
-function gatherUntilTurnEnds(exchange: Exchange): void {
-  if (gatherers.push(exchange) === 1) queueMicrotask(endGathering);
-}
-
-/** A fault in one of them costs it its connection; the others must not be left waiting for ever. */
-function endGathering(): void {
-  for (let i = 0; i < gatherers.length; i++) {
-    const exchange = gatherers[i] as Exchange;
-    try {
-      exchange.release();
-    } catch (fault) {
-      exchange.link.channel.destroy(reportOwnerFault(fault));
-    }
-  }
-  gatherers.length = 0;
-}
-
-/** How many exchanges began under a snapshot and have not ended. */
-export interface SnapshotUse {
-  count: number;
-  /** Set once the snapshot has been replaced: to call when nothing uses it any more. */
-  retired: (() => void) | undefined;
 }
 
 export class Exchange {
@@ -471,18 +430,6 @@ export interface SymlinkRule {
   readonly how: 'on' | 'if_not_owner';
   /** Links in this part of a path, its begin, may be followed. */
   readonly from: Text | undefined;
-}
-
-/** What `gzip`, `gunzip` and `gzip_static` ask before they compress or expand an answer. */
-export interface CompressionSettings {
-  /** `Vary: Accept-Encoding` is told. */
-  readonly vary: boolean;
-  /** The least version of a request: 10 or 11. */
-  readonly httpVersion: number;
-  /** nginx's words for answers that may be compressed for proxies. */
-  readonly proxied: ReadonlySet<string>;
-  /** By `User-Agent`. */
-  readonly disabledFor: (browser: string) => boolean;
 }
 
 /** What a location (or a server outside of its locations) does with an exchange. Times in ms, sizes in bytes. */
