@@ -1,6 +1,7 @@
 // The path of one connection, wired on one page: accept → route → serve → upstream → websocket. One gateway runs in each worker.
 
 import type { Socket } from 'node:net';
+import { MatchTimeout } from './config/bounded-regexp.ts';
 import type { Exchange } from './exchange/exchange.ts';
 import { acceptConnection } from './listen/accept.ts';
 import type { Greeting, Opened } from './listen/greeting.ts';
@@ -125,7 +126,15 @@ export class Gateway implements ConnectionHost {
   // What a connection asks of the gateway.
 
   serverOf(connection: ClientConnection, host: string, exchange?: Exchange): ListenedServer {
-    return this.#listener(connection).find(host, exchange);
+    const listener = this.#listener(connection);
+    try {
+      return listener.find(host, exchange);
+    } catch (error) {
+      // A name that keeps an expression busy for too long is nobody's.
+      if (!(error instanceof MatchTimeout)) throw error;
+      exchange?.log('error', error.message);
+      return listener.defaultServer;
+    }
   }
 
   defaultServer(connection: ClientConnection): ListenedServer {

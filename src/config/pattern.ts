@@ -1,6 +1,7 @@
 // PCRE regular expressions, as nginx's users write them, to RegExp. What has no equal in JavaScript is refused with its place.
 
 import { setFlagsFromString } from 'node:v8';
+import { BoundedRegExp } from './bounded-regexp.ts';
 import { ConfigError } from './errors.ts';
 import { byteString, placeWithin } from './source.ts';
 import type { Position } from './tree.ts';
@@ -15,7 +16,7 @@ export interface Pattern {
   readonly names: readonly string[];
   /** Groups that capture, named ones included: `$1` … */
   readonly captures: number;
-  /** It looks around or back: V8's linear engine cannot take over, so a bad input may take exponential time. */
+  /** V8's linear engine cannot take over, for it looks around or back, or counts far: a match that takes too long is given up. */
   readonly canBacktrack: boolean;
 }
 
@@ -43,6 +44,17 @@ export function enableLinearFallback(env: Readonly<Record<string, string | undef
   if (linearFallback || env['SOCKGATE_REGEXP_FLAGS'] === 'off') return;
   linearFallback = true;
   setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks');
+  // Lets us ask, by the flag `l`, what that engine can take over.
+  setFlagsFromString('--enable-experimental-regexp-engine');
+}
+
+function isLinear(source: string): boolean {
+  try {
+    new RegExp(source, 'l');
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** POSIX classes in the C locale. */
@@ -125,7 +137,16 @@ class Translator {
   #modes: Modes;
   #captures = 0;
   #canBacktrack = false;
-  /** The pattern as a whole is case-insensitive: RegExp's own flag does it. Where it changes inside, letters are written out. */
+  /** For each group that is open, the whole pattern first: whether it holds something that repeats or chooses. */
+  readonly #varies: boolean[] = [false];
+  #closedVaries = false;
+  /** A group that holds such a thing is itself repeated. */
+  #isNested = false;
+  #repeats = false;
+  /**
+   * RegExp's own flag makes the pattern case-insensitive. It keeps the linear engine away, so letters are written out in both
+   * cases wherever that is possible: not where something refers to what was matched before.
+   */
   readonly #wholeInsensitive: boolean;
 
   constructor(text: string, options: PatternOptions) {
@@ -138,12 +159,18 @@ class Translator {
     this.#modes = { i: insensitive, m: has('m'), s: has('s'), x: has('x') };
     this.#index = head.length;
     this.#wholeInsensitive =
-      insensitive && !/\(\?[a-zA-Z]*-?[a-zA-Z]*i[a-zA-Z]*-?[a-zA-Z]*[):]/.test(this.#pattern.slice(head.length));
+      insensitive &&
+      /\\(?:[1-9]|[gk])|\(\?P=/.test(this.#pattern) &&
+      !/\(\?[a-zA-Z]*-?[a-zA-Z]*i[a-zA-Z]*-?[a-zA-Z]*[):]/.test(this.#pattern.slice(head.length));
   }
 
   compile(): Pattern {
-    const regexp = this.#build(this.#translate());
-    const canBacktrack = this.#canBacktrack;
+    const source = this.#translate();
+    const plain = this.#build(source);
+    const canBacktrack = this.#canBacktrack || (linearFallback ? !isLinear(source) : false);
+    const isRisky = this.#repeats && (canBacktrack || !linearFallback);
+    const options = { text: this.#text, isExponential: this.#isNested };
+    const regexp = isRisky ? new BoundedRegExp(source, plain.flags, options) : plain;
     return { text: this.#text, regexp, names: this.#names, captures: this.#captures, canBacktrack };
   }
 
@@ -163,6 +190,7 @@ class Translator {
       if (quantifier !== '') {
         if (!repeatable)
           throw this.#fault('quantifier does not follow a repeatable item', this.#index - quantifier.length);
+        this.#noteQuantifier(quantifier, source.endsWith(')'));
         source += quantifier;
         repeatable = false;
         continue;
@@ -184,6 +212,14 @@ class Translator {
     }
     this.#index += found.length;
     return found;
+  }
+
+  /** `(a+)+` and its like: what could be divided up in very many ways. */
+  #noteQuantifier(quantifier: string, isOfGroup: boolean): void {
+    const isRepetition = !quantifier.startsWith('?');
+    this.#varies[this.#varies.length - 1] = true;
+    this.#repeats ||= isRepetition;
+    this.#isNested ||= isRepetition && isOfGroup && this.#closedVaries;
   }
 
   get #rest(): string {
@@ -208,6 +244,7 @@ class Translator {
       case '$':
         return this.#take(1, anchor(this.#modes.m ? '(?![^\\n])' : '$'));
       case '|':
+        this.#varies[this.#varies.length - 1] = true;
         return this.#take(1, anchor('|'));
       default:
         return this.#letter(character);
@@ -320,12 +357,12 @@ class Translator {
     }
     const octal = /^[0-7]{0,3}/.exec(digits)?.[0] ?? '';
     if (octal === '') throw this.#fault('reference to non-existent subpattern', this.#index + digits.length + 1);
-    return this.#take(octal.length + 1, atom(code(Number.parseInt(octal, 8) & 0xff)));
+    return this.#take(octal.length + 1, atom(this.#foldedCode(Number.parseInt(octal, 8) & 0xff)));
   }
 
   #hexadecimal(): Piece {
     const [length, value] = this.#hexCharacter();
-    return this.#take(length, atom(code(value)));
+    return this.#take(length, atom(this.#foldedCode(value)));
   }
 
   #hexCharacter(): [length: number, value: number] {
@@ -355,6 +392,7 @@ class Translator {
 
   #group(length: number, source: string): Piece {
     this.#groups.push(this.#modes);
+    this.#varies.push(false);
     return this.#take(length, anchor(source));
   }
 
@@ -404,6 +442,8 @@ class Translator {
     const outer = this.#groups.pop();
     if (outer === undefined) throw this.#fault('unmatched closing parenthesis', this.#index);
     this.#modes = outer;
+    this.#closedVaries = this.#varies.pop() ?? false;
+    this.#varies[this.#varies.length - 1] ||= this.#closedVaries;
     return this.#take(1, atom(')'));
   }
 
@@ -455,6 +495,12 @@ class Translator {
   #foldedMember(value: number): string {
     const plain = code(value);
     return this.#modes.i && !this.#wholeInsensitive ? plain + otherCase(value, value) : plain;
+  }
+
+  /** A character by its code, outside of a class. */
+  #foldedCode(value: number): string {
+    const members = this.#foldedMember(value);
+    return members === code(value) ? members : `[${members}]`;
   }
 
   /** One character by its code, or (without a code) the source of a set. */

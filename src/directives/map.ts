@@ -1,6 +1,7 @@
 // map: a variable made from another one.
 // https://nginx.org/en/docs/http/ngx_http_map_module.html
 
+import { MatchTimeout } from '../config/bounded-regexp.ts';
 import { directives } from '../config/directive.ts';
 import { ConfigError } from '../config/errors.ts';
 import { compilePattern } from '../config/pattern.ts';
@@ -132,13 +133,27 @@ class MapReader {
       const found = exact.get(lower) ?? masks?.find(lower);
       if (found !== undefined) return found(exchange);
       for (const { pattern, value } of key === '' ? NONE : patterns) {
-        const match = pattern.exec(key);
+        const match = matchOf(exchange, pattern, key);
+        if (match === GIVEN_UP) return otherwise(exchange);
         if (match === null) continue;
         keepCaptures(exchange, match);
         return value(exchange);
       }
       return otherwise(exchange);
     };
+  }
+}
+
+const GIVEN_UP = Symbol('an expression took too long');
+
+/** An expression that took too long leads to the default, as one that PCRE gives up does in nginx. */
+function matchOf(exchange: Exchange, pattern: RegExp, key: string): RegExpExecArray | null | typeof GIVEN_UP {
+  try {
+    return pattern.exec(key);
+  } catch (error) {
+    if (!(error instanceof MatchTimeout)) throw error;
+    exchange.log('error', error.message);
+    return GIVEN_UP;
   }
 }
 

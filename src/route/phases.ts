@@ -1,6 +1,7 @@
 // nginx's phases in nginx's order: post-read, rewrite, find the location, rewrite, preaccess, access, precontent, content.
 // https://nginx.org/en/docs/dev/development_guide.html#http_phases
 
+import { MatchTimeout } from '../config/bounded-regexp.ts';
 import type { Exchange, Pipeline, TunnelTrace } from '../exchange/exchange.ts';
 import type { ErrorPage, Handler, LocationSettings } from '../exchange/settings.ts';
 import { ALLOWED, DECLINED, DONE, PENDING, type Verdict } from '../exchange/verdict.ts';
@@ -113,7 +114,18 @@ export class Phases implements Pipeline {
     this.#run(exchange);
   }
 
+  /** An expression that took too long has said neither yes nor no: nothing is decided by it. */
   #run(exchange: Exchange): void {
+    try {
+      this.#runPhases(exchange);
+    } catch (error) {
+      if (!(error instanceof MatchTimeout) || exchange.headSent) throw error;
+      exchange.log('error', error.message);
+      this.fail(exchange, 500);
+    }
+  }
+
+  #runPhases(exchange: Exchange): void {
     for (;;) {
       if (exchange.phase === FIND_LOCATION && !this.#findLocation(exchange)) return;
       const handlers = handlersOf(exchange);

@@ -137,6 +137,14 @@ describe('what is wrong is refused', () => {
   });
 });
 
+test('letters are written out in both cases, so that the linear engine can have them, but for references to what was matched', () => {
+  const flags = (pattern: string): string => compilePattern(pattern, { insensitive: true }).regexp.flags;
+  assert.deepEqual([flags('^/a[b-d]\\x41(?<n>x)$'), flags('(a)\\1'), flags('(?<n>a)(?P=n)')], ['', 'i', 'i']);
+  assert.ok(matches('^[a-c]\\x41\\101[^x]$', 'BaaY', { insensitive: true }));
+  assert.ok(!matches('^[^x]$', 'X', { insensitive: true }));
+  assert.ok(matches('^(a)\\1$', 'aA', { insensitive: true }));
+});
+
 test('the linear fallback saves a pattern that would take minutes, and can be switched off', () => {
   const module = new URL('../../src/config/pattern.ts', import.meta.url).href;
   const script = `

@@ -1,0 +1,61 @@
+// A regular expression that may take exponential time, and is stopped before it holds up everybody else.
+
+import { Script } from 'node:vm';
+
+/** ms for one match. */
+const MOST_MS = 50;
+
+/** A shorter subject ends in time, unless a repeated group holds something that repeats or chooses. */
+const LONG_SUBJECT = 512;
+/** A subject so short ends in time in any case. */
+const SHORT_SUBJECT = 16;
+
+/** A match was given up. What it was asked for is not known, so it counts neither as fitting nor as not fitting. */
+export class MatchTimeout extends Error {
+  override readonly name = 'MatchTimeout';
+
+  constructor(source: string) {
+    super(`matching "${source}" was given up after ${MOST_MS} ms`);
+  }
+}
+
+let pending: (() => RegExpExecArray | null) | undefined;
+/** Only what runs inside of a Script can be stopped. It costs a tenth of a millisecond. */
+let guard: Script | undefined;
+const GUARDED = Symbol.for('sockgate.match');
+
+function execGuarded(match: () => RegExpExecArray | null): RegExpExecArray | null {
+  guard ??= new Script("globalThis[Symbol.for('sockgate.match')]()");
+  Object.defineProperty(globalThis, GUARDED, { value: () => pending?.() ?? null, configurable: true });
+  pending = match;
+  return guard.runInThisContext({ timeout: MOST_MS }) as RegExpExecArray | null;
+}
+
+export interface BoundedRegExpOptions {
+  /** As it stands in the configuration. */
+  readonly text: string;
+  /** It may take exponential time, rather than only the cube of the subject's length. */
+  readonly isExponential: boolean;
+}
+
+/** For what V8's linear engine cannot take over. @throws MatchTimeout from whatever matches */
+export class BoundedRegExp extends RegExp {
+  readonly #text: string;
+  readonly #harmless: number;
+
+  constructor(source: string, flags: string, { text, isExponential }: BoundedRegExpOptions) {
+    super(source, flags);
+    this.#text = text;
+    this.#harmless = isExponential ? SHORT_SUBJECT : LONG_SUBJECT;
+  }
+
+  override exec(subject: string): RegExpExecArray | null {
+    if (subject.length <= this.#harmless) return super.exec(subject);
+    try {
+      return execGuarded(() => super.exec(subject));
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
+      throw new MatchTimeout(this.#text);
+    }
+  }
+}
