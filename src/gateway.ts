@@ -169,6 +169,7 @@ export class Gateway implements ConnectionHost {
   exchangeEnded(exchange: Exchange): void {
     for (const log of exchange.location.log) log(exchange);
     exchange.requestBody?.close();
+    exchange.over();
     this.#release(exchange);
   }
 

@@ -16,6 +16,8 @@ import { httpCore } from './http-core.ts';
 import { http2 } from './http-v2.ts';
 import { httpVariables } from './http-variables.ts';
 import { indexPage } from './index-page.ts';
+import { limitConn } from './limit-conn.ts';
+import { limitReq } from './limit-req.ts';
 import { log } from './log.ts';
 import { map } from './map.ts';
 import type { Module } from './module.ts';
@@ -47,6 +49,8 @@ export const allModules: readonly Module[] = [
   ssl,
   http2,
   realIp,
+  limitReq,
+  limitConn,
   rewrite,
   // The access phase, in this order.
   access,

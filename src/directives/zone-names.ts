@@ -8,7 +8,7 @@ export interface WrittenZone {
   readonly name: string;
   /** Bytes; 0: another line says how many. */
   readonly size: number;
-  readonly use: 'upstream' | 'TLS sessions' | 'cache' | 'sticky sessions';
+  readonly use: 'upstream' | 'TLS sessions' | 'cache' | 'sticky sessions' | 'limit_conn' | 'limit_req';
   readonly at: Position;
 }
 

@@ -121,6 +121,8 @@ export class Exchange {
   #bodyGiven = false;
   /** The head could not be sent as it was meant: what follows of that answer is not sent either. */
   #muted = false;
+  /** What is to be given back at the end. */
+  #held: (() => void)[] | undefined = undefined;
   /** What modules remember for the length of the exchange, by a key of their own. */
   #notes: Map<symbol, unknown> | undefined = undefined;
   /** Values of cacheable variables, by slot; see config/template.ts. */
@@ -149,6 +151,19 @@ export class Exchange {
   setNote(key: symbol, value: unknown): void {
     this.#notes ??= new Map();
     this.#notes.set(key, value);
+  }
+
+  /** `release` is called once, when the exchange has been logged: its tunnel, too, is over then. */
+  whenOver(release: () => void): void {
+    this.#held ??= [];
+    this.#held.push(release);
+  }
+
+  /** It has been logged. */
+  over(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    for (const release of held ?? NOTHING_HELD) release();
   }
 
   /** What `$status` says. */
@@ -409,6 +424,8 @@ export class Exchange {
     return 'close';
   }
 }
+
+const NOTHING_HELD: readonly (() => void)[] = [];
 
 export type Handler = (exchange: Exchange) => Verdict;
 /** Changes the answer's head before it is written: `add_header`, `expires`. */

@@ -1,6 +1,8 @@
 // All tables that the threads share: the master allocates, workers join, and a reload changes only what it has to.
 
 import { SharedCache } from './shared-cache.ts';
+import { SharedCounts } from './shared-counts.ts';
+import { SharedRates } from './shared-rates.ts';
 import { MAX_WORKERS, type Row, type RowShape, SharedRows, type SharedRowsState } from './shared-rows.ts';
 
 /** What a worker needs to join: plain, and fit for `workerData` and `postMessage`. */
@@ -14,6 +16,8 @@ export interface ZoneDirectoryState {
 interface HeldMemory {
   readonly memory: SharedArrayBuffer;
   readonly holders: Set<number>;
+  /** What is to be done with it when a worker has died. */
+  forget?: (worker: number) => void;
 }
 
 /**
@@ -95,7 +99,10 @@ export class ZoneDirectory {
    * @throws {RangeError} for more bytes than there are
    */
   memory(identity: string, bytes: number): SharedArrayBuffer {
-    const held = this.#caches.get(identity) ?? { memory: new SharedArrayBuffer(bytes), holders: new Set<number>() };
+    const held: HeldMemory = this.#caches.get(identity) ?? {
+      memory: new SharedArrayBuffer(bytes),
+      holders: new Set<number>(),
+    };
     if (this.leads) {
       held.holders.add(this.#configuration);
       this.#caches.set(identity, held);
@@ -103,9 +110,29 @@ export class ZoneDirectory {
     return held.memory;
   }
 
+  /** A table of counts in such a piece of memory. */
+  counts(identity: string, bytes: number): SharedCounts {
+    const counts = new SharedCounts(this.memory(identity, bytes), this.#worker);
+    this.#onDeath(identity, (worker) => counts.forget(worker));
+    return counts;
+  }
+
+  /** A table of leaky buckets in such a piece of memory. */
+  rates(identity: string, bytes: number): SharedRates {
+    const rates = new SharedRates(this.memory(identity, bytes), this.#worker);
+    this.#onDeath(identity, (worker) => rates.openLocks(worker));
+    return rates;
+  }
+
+  #onDeath(identity: string, forget: (worker: number) => void): void {
+    const held = this.#caches.get(identity);
+    if (held !== undefined) held.forget = forget;
+  }
+
   /** A worker has died and none of its threads runs any more: what it counted is forgotten, what it had locked is open. */
   zeroColumn(worker: number): void {
     for (const table of this.#tables.values()) table.zeroColumn(worker);
+    for (const { forget } of this.#caches.values()) forget?.(worker);
   }
 
   /** How many rows a table has. */
