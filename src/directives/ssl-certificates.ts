@@ -8,7 +8,6 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { CertificateCache } from './certificate-cache.ts';
 import { type CertificatePair, loadPair, parsePasswords } from './certificate-pair.ts';
 import type { Level, Workshop } from './draft.ts';
-import { readPem } from './written-file.ts';
 
 /** What the configuration says of one certificate. */
 interface Named {
@@ -90,5 +89,9 @@ export function passwordsOf(
   level: Level,
 ): readonly string[] {
   if (file === undefined) return [];
-  return parsePasswords(readPem({ file, at: level.at('ssl_password_file') }, 'passwords', workshop));
+  try {
+    return parsePasswords(workshop.files.read(workshop.fromConfig(file)).toString('latin1'));
+  } catch (error) {
+    throw new ConfigError((error as Error).message, level.at('ssl_password_file'));
+  }
 }

@@ -1,6 +1,6 @@
 // The context of a server's handshakes: its certificates, protocols, ciphers, curves, whom it trusts, its ticket keys.
 
-import { constants, createHash } from 'node:crypto';
+import { constants, createHash, createPrivateKey } from 'node:crypto';
 import * as tls from 'node:tls';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { ConfigError } from '../config/errors.ts';
@@ -11,7 +11,7 @@ import type { Level, Workshop } from './draft.ts';
 import { type OpensslCommand, type OpensslEffects, opensslEffects } from './openssl-commands.ts';
 import { passwordsOf } from './ssl-certificates.ts';
 import { NO_TRUST, type Trust } from './ssl-verify.ts';
-import { readPem } from './written-file.ts';
+import { pemBlocks, readPem } from './written-file.ts';
 
 export interface ContextSet {
   readonly ssl_protocols: readonly string[];
@@ -57,7 +57,7 @@ export class ContextMaker {
 
   /** @throws {Error} OpenSSL's */
   make(pairs: readonly CertificatePair[]): SecureContext {
-    const used = this.#override === undefined ? pairs : [this.#override];
+    const used = lastOfEachKind(this.#override === undefined ? pairs : [this.#override]);
     const context = this.#trusting({
       ...this.#options,
       cert: used.map(({ certificate }) => certificate),
@@ -74,6 +74,12 @@ export class ContextMaker {
     const { authorities, revoked } = trust;
     return contextTrusting(authorities, revoked.length === 0 ? options : { ...options, crl: [...revoked] });
   }
+}
+
+/** There is one place for each kind of key: a later certificate takes that of an earlier one. */
+function lastOfEachKind(pairs: readonly CertificatePair[]): CertificatePair[] {
+  if (pairs.length < 2) return [...pairs];
+  return [...new Map(pairs.map((pair) => [createPrivateKey(pair.key).asymmetricKeyType, pair])).values()];
 }
 
 function overriding(
@@ -158,7 +164,11 @@ function ciphersOf(configured: string, commanded = ''): string {
 
 function dhParameters({ ssl_dhparam: file }: ContextSet, workshop: Workshop, level: Level): string | undefined {
   if (file === undefined || file === '') return undefined;
-  const dhparam = readPem({ file, at: level.at('ssl_dhparam') }, 'DH parameters', workshop);
+  const at = level.at('ssl_dhparam');
+  const dhparam = readPem({ file, at }, 'DH parameters', workshop);
+  // Node itself would go on without them.
+  if (pemBlocks(dhparam, /^(?:X9\.42 )?DH PARAMETERS$/).length === 0)
+    throw new ConfigError(`PEM_read_bio_DHparams("${workshop.fromConfig(file)}") failed: there are none in it`, at);
   checkPart({ dhparam }, 'ssl_dhparam', level);
   return dhparam;
 }

@@ -94,10 +94,20 @@ const PLACED_BETTER = new Set([
   'proxy-large-buffer',
   'proxy-one-buffer',
   'cache-unknown-zone',
+  'ssl-ticket-key',
 ]);
 
-/** OpenSSL's own words differ by its version. */
-const IN_OTHER_WORDS = new Set(['proxy-ssl-conf-command', 'ssl-key-mismatch', 'ssl-missing-file']);
+/** OpenSSL's own words differ by its version; nginx's for `ssl_verify_client` are those of 1.27. */
+const IN_OTHER_WORDS = new Set([
+  'proxy-ssl-conf-command',
+  'ssl-client-certificate',
+  'ssl-conf-command',
+  'ssl-crl',
+  'ssl-dhparam',
+  'ssl-key-mismatch',
+  'ssl-missing-file',
+  'ssl-verify-without-authority',
+]);
 
 const withoutPlace = (line: string): string => line.replace(/ in [^ ]+:\d+$/, '');
 

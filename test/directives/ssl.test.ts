@@ -14,6 +14,7 @@ before(async () => {
   const files: Record<string, string> = {};
   const wishes = {
     first: { names: ['first.test'] },
+    replaced: { names: ['replaced.test'], kind: 'rsa' },
     rsa: { names: ['both.test'], kind: 'rsa' },
     ecdsa: { names: ['both.test'], serial: 7 },
     old: { names: ['old.test'] },
@@ -41,6 +42,7 @@ before(async () => {
       server {
         listen 127.0.0.1:8443 ssl;
         server_name both.test *.both.test;
+        ${certificate('replaced')}
         ${certificate('rsa')}
         ${certificate('ecdsa')}
         return 200 $server_name;

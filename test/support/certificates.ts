@@ -7,10 +7,8 @@ import {
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   type Extension,
-  type JsonName,
   KeyUsageFlags,
   KeyUsagesExtension,
-  Name,
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
   X509CrlGenerator,
@@ -30,8 +28,6 @@ export interface CertificateWish {
   /** Default: from an hour ago until a day from now. */
   readonly notBefore?: Date;
   readonly notAfter?: Date;
-  /** The subject, part by part; default: the first name as CN. */
-  readonly subject?: JsonName;
   /** A number of one's own makes a certificate of one's own, otherwise equal. */
   readonly serial?: number;
 }
@@ -146,10 +142,10 @@ async function make(wish: CertificateWish, issuer: Made | undefined, extensions:
   const kind = wish.kind ?? 'ecdsa';
   const algorithm = ALGORITHMS[kind];
   const keys = (await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
-  const subject = wish.subject ? new Name(wish.subject).toString() : `CN=${(wish.names ?? DEFAULT_NAMES)[0]}`;
+  const subject = `CN=${(wish.names ?? DEFAULT_NAMES)[0]}`;
   const certificate = await X509CertificateGenerator.create({
     serialNumber: serialNumber(wish.serial ?? ++lastSerial),
-    subject: wish.subject ?? subject,
+    subject,
     issuer: issuer?.subject ?? subject,
     notBefore: wish.notBefore ?? new Date(Date.now() - HOUR_MS),
     notAfter: wish.notAfter ?? new Date(Date.now() + 24 * HOUR_MS),
