@@ -14,6 +14,8 @@ export const upstreamVariables: Readonly<Record<string, VariableGetter>> = {
   upstream_response_length: (exchange) => joined(exchange, (trace) => `${trace.responseLength}`),
   upstream_bytes_received: (exchange) => joined(exchange, (trace) => `${trace.bytesReceived}`),
   upstream_bytes_sent: (exchange) => joined(exchange, (trace) => `${trace.bytesSent}`),
+  upstream_last_addr: ({ upstreams }) => upstreams?.at(-1)?.address,
+  upstream_last_server_name: ({ upstreams }) => hostOf(upstreams?.at(-1)?.server),
   // There is no cache.
   upstream_cache_status: () => undefined,
   upstream_cache_last_modified: () => undefined,
@@ -24,6 +26,11 @@ export const upstreamVariables: Readonly<Record<string, VariableGetter>> = {
   },
   'upstream_trailer_*': ({ upstreamTrailers }, name) => upstreamTrailers?.getJoined(name.replaceAll('_', '-')),
 };
+
+/** Without its port: it is meant for `proxy_ssl_name`. */
+function hostOf(server: string | undefined): string | undefined {
+  return server === undefined || server.startsWith('unix:') ? server : server.replace(/:\d+$/, '');
+}
 
 function joined({ upstreams }: Exchange, show: (trace: UpstreamTrace) => string): string | undefined {
   if (upstreams === undefined) return undefined;

@@ -3,6 +3,8 @@
 /** One pass at an upstream, for `$upstream_addr`, `$upstream_status` and their like. */
 export interface UpstreamTrace {
   address: string;
+  /** The server as the configuration names it; '' where none was chosen. */
+  server: string;
   status: number;
   /** ms from the start of this pass; -1 where it did not get so far. */
   connectTime: number;

@@ -96,7 +96,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner {
       this.#giveUp(peer);
       return;
     }
-    this.#trace = this.#newTrace(peer.name);
+    this.#trace = this.#newTrace(peer.name, peer.settings.server);
     this.#requestSent = false;
     this.#dial(peer);
   }
@@ -358,10 +358,11 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner {
     this.exchange.fail(status);
   }
 
-  #newTrace(address: string): UpstreamTrace {
+  #newTrace(address: string, server = ''): UpstreamTrace {
     this.#attemptStart = performance.now();
     const trace = {
       address,
+      server,
       status: 0,
       connectTime: -1,
       headerTime: -1,

@@ -8,6 +8,7 @@ import type { Exchange, UpstreamTrace } from '../../src/exchange/exchange.ts';
 function trace(values: Partial<UpstreamTrace>): UpstreamTrace {
   return {
     address: '127.0.0.1:1',
+    server: 'one.example:8080',
     status: 200,
     connectTime: 1,
     headerTime: 2,
@@ -50,4 +51,14 @@ test('groups are joined by a colon', () => {
   ];
   assert.equal(value('upstream_addr', ...traces), '127.0.0.1:1, 127.0.0.1:1 : unix:/x');
   assert.equal(value('upstream_status', ...traces), '502, 200 : 404');
+});
+
+test('the last server has its name, without a port, and its address', () => {
+  const traces = [trace({}), trace({ address: '127.0.0.1:2', server: 'two.example' })];
+  assert.equal(value('upstream_last_server_name', ...traces), 'two.example');
+  assert.equal(value('upstream_last_addr', ...traces), '127.0.0.1:2');
+  assert.equal(value('upstream_last_server_name', trace({})), 'one.example');
+  assert.equal(value('upstream_last_server_name', trace({ server: '[::1]:80' })), '[::1]');
+  assert.equal(value('upstream_last_server_name', trace({ server: 'unix:/tmp/x:1' })), 'unix:/tmp/x:1');
+  assert.equal(value('upstream_last_addr'), undefined);
 });

@@ -152,3 +152,63 @@ test('two worker threads at once keep the shares and count what is active exactl
   const active = upstream.peers.reduce((sum, peer) => sum + peer.active, 0);
   assert.equal(active, (2 * REQUESTS) / 10);
 });
+
+const MOST = 4;
+const TAKING = `
+  import { parentPort, workerData } from 'node:worker_threads';
+  const [{ ZoneDirectory }, { Upstream }, { sharedPeers }, { NO_KEEPALIVE }] =
+    await Promise.all(workerData.modules.map((module) => import(module)));
+  const zones = ZoneDirectory.join(workerData.state, workerData.worker);
+  const upstream = new Upstream(
+    { name: 'chat', servers: workerData.servers, keepalive: NO_KEEPALIVE, balancer: workerData.balancer },
+    sharedPeers(zones),
+  );
+  const exchange = { link: { clientAddress: '10.0.0.1' } };
+  const taken = [];
+  let most = 0;
+  const giveBack = (selection) => {
+    if (selection === undefined) return;
+    Atomics.sub(workerData.held, upstream.peers.indexOf(selection.peer), 1);
+    selection.release();
+  };
+  for (let i = 0; i < ${REQUESTS}; i++) {
+    const selection = upstream.select(exchange);
+    const peer = selection.next();
+    if (peer !== undefined) {
+      most = Math.max(most, Atomics.add(workerData.held, upstream.peers.indexOf(peer), 1) + 1);
+      taken.push(selection);
+    }
+    if (peer !== undefined && taken.length <= ${MOST}) continue;
+    giveBack(taken.shift());
+  }
+  for (const selection of taken) giveBack(selection);
+  parentPort.postMessage(most);
+`;
+
+for (const kind of ['round-robin', 'least-conn', 'ip-hash', 'random-two'] as const) {
+  test(`worker threads at once never go beyond max_conns: ${kind}`, async () => {
+    const zones = leader(2);
+    const servers = [1, 2, 3].map((place) => peerSettings(`a:${place}`, { maxConns: MOST, maxFails: 0 }));
+    const upstream = upstreamIn(zones, servers);
+    const modules = ['zones/zone-directory', 'upstream/upstream', 'upstream/peer-table', 'upstream/keepalive'].map(
+      (module) => new URL(`../../src/${module}.ts`, import.meta.url).href,
+    );
+    const code = new URL(`data:text/javascript,${encodeURIComponent(TAKING)}`);
+    const held = new Int32Array(new SharedArrayBuffer(12));
+    const shared = { state: zones.state(), modules, servers, balancer: { kind }, held };
+    const workers = [0, 1].map((worker) => new Worker(code, { workerData: { ...shared, worker } }));
+    const most = await Promise.all(
+      workers.map(async (worker) => {
+        const exit = once(worker, 'exit');
+        const [message] = await once(worker, 'message');
+        await exit;
+        return message as number;
+      }),
+    );
+    assert.ok(Math.max(...most) <= MOST, most.join());
+    assert.deepEqual(
+      upstream.peers.map((peer) => peer.active),
+      [0, 0, 0],
+    );
+  });
+}

@@ -82,9 +82,32 @@ export class AddressHash extends Hashed {
   }
 
   protected nextHash(selection: Selection): number {
-    const bytes = addressBytes(selection.key) ?? NO_ADDRESS;
-    const count = bytes.length === 4 ? 3 : bytes.length;
-    for (let i = 0; i < count; i++) selection.hash = (selection.hash * 113 + (bytes[i] as number)) % 6271;
+    const { key } = selection;
+    if (key.includes(':')) for (const byte of addressBytes(key) ?? NO_ADDRESS) addByte(selection, byte);
+    else addNetwork(selection, key);
     return selection.hash;
+  }
+}
+
+function addByte(selection: Selection, byte: number): void {
+  selection.hash = (selection.hash * 113 + byte) % 6271;
+}
+
+const DOT = 0x2e;
+const ZERO = 0x30;
+
+/** The numbers before the first three dots: read where they stand, for this is done for each request. */
+function addNetwork(selection: Selection, address: string): void {
+  let byte = 0;
+  let dots = 0;
+  for (let i = 0; i < address.length && dots < 3; i++) {
+    const code = address.charCodeAt(i);
+    if (code !== DOT) {
+      byte = byte * 10 + code - ZERO;
+      continue;
+    }
+    addByte(selection, byte);
+    byte = 0;
+    dots++;
   }
 }

@@ -55,7 +55,8 @@ export class RandomPeer implements Balancer, Chooser {
   }
 
   #better({ group }: Selection, now: number, first: number, second: number, load: Load): number {
-    const [one, other] = [group.peers[first] as Peer, group.peers[second] as Peer];
+    const one = group.peers[first] as Peer;
+    const other = group.peers[second] as Peer;
     load.look(one);
     load.look(other);
     return load.of(other, now) * one.weight > load.of(one, now) * other.weight ? first : second;

@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import fc from 'fast-check';
 import type { Selection } from '../../../src/upstream/balance/balancer.ts';
+import type { Peer } from '../../../src/upstream/peer.ts';
 import type { Upstream } from '../../../src/upstream/upstream.ts';
 import { fakeExchange, makeUpstream, peerSettings } from '../make-upstream.ts';
 
@@ -210,4 +212,25 @@ test('a clock that is set back does not keep a peer disabled', (context) => {
     context.mock.timers.setTime(1_600_000_000_000);
     assert.match(run(upstream, 4), /1/);
   });
+});
+
+test('whatever the weights, each peer has its share of any stretch as long as all weights together', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 2, maxLength: 40 }), (weights) => {
+      const upstream = makeUpstream(weights.map((weight, index) => peerSettings(`a:${index}`, { weight })));
+      const total = weights.reduce((sum, weight) => sum + weight, 0);
+      const chosen = Array.from({ length: 2 * total }, () => {
+        const selection = upstream.select(fakeExchange());
+        const peer = selection.next();
+        selection.release();
+        return upstream.peers.indexOf(peer as Peer);
+      });
+      for (const stretch of [chosen.slice(0, total), chosen.slice(total)]) {
+        weights.forEach((weight, index) => {
+          assert.equal(stretch.filter((place) => place === index).length, weight);
+        });
+      }
+    }),
+    { numRuns: 50 },
+  );
 });
