@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { test } from 'node:test';
+import { withCompatibility } from '../../scripts/compatibility.ts';
 import { withFigures } from '../../scripts/figures.ts';
 import { writtenFiles } from '../../scripts/write-docs.ts';
 import { allModules } from '../../src/directives/all-modules.ts';
@@ -94,6 +95,18 @@ test('the figures take their place, and only theirs', () => {
   assert.match(written, /\n### How\n\n- so\n\n<!-- end of figures -->\nb\n$/);
   assert.equal(withFigures(written, latest), written);
   assert.throws(() => withFigures('no place', latest), /README.md must have one/);
+});
+
+test('the table of compatibility takes its place, and only its', () => {
+  const readme =
+    'a\n<!-- compatibility: written by `npm run docs` from docs/nginx-suite.md -->\nold\n<!-- end of compatibility -->\nb\n';
+  const page = '# Title\n\nText.\n\n| group | of |\n| --- | --- |\n| x | 3 |\n\n## More\n\n| file |\n';
+  const written = withCompatibility(readme, page);
+  assert.match(written, /^a\n<!-- comp.*-->\n\n\| group \| of \|\n\| --- \| --- \|\n\| x \| 3 \|\n\nBy /);
+  assert.doesNotMatch(written, /old|file \|/);
+  assert.equal(withCompatibility(written, page), written);
+  assert.match(withCompatibility(readme, undefined), /have not been run/);
+  assert.throws(() => withCompatibility('no place', page), /README.md must have one/);
 });
 
 const withoutCode = (page: string): string => page.replace(/```[\s\S]*?```/g, '').replace(/`[^`\n]*`/g, 'code');
