@@ -42,6 +42,12 @@ export const proxyAnswerDirectives = directives({
     many: true,
     doc: 'What is changed in the attribute `path` of a cookie that the upstream sets: a beginning, or what a `~regex` fits. The first one that fits counts; `off` takes back those of the levels above.',
   },
+  proxy_force_ranges: {
+    in: SETTINGS,
+    args: [flag],
+    default: 'off',
+    doc: 'Whether a client that asks for one range gets it out of an answer of 200 with a length, whatever the upstream says of ranges.',
+  },
   proxy_ignore_headers: {
     in: SETTINGS,
     args: [

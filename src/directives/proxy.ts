@@ -308,6 +308,7 @@ function proxySettings(
     passRequestBody: set.proxy_pass_request_body,
     hideHeaders: headersToHide(set),
     passTrailers: set.proxy_pass_trailers,
+    forceRanges: set.proxy_force_ranges,
     requestBuffering: set.proxy_request_buffering,
     buffering: set.proxy_buffering,
     buffersSize: set.proxy_buffers.number * set.proxy_buffers.size,

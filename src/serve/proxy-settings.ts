@@ -51,6 +51,8 @@ export interface ProxySettings {
   readonly changes: readonly AnswerChange[];
   /** Response trailers are passed on: proxy_pass_trailers. */
   readonly passTrailers: boolean;
+  /** A range of an answer is sent although the peer has said nothing of ranges: proxy_force_ranges. */
+  readonly forceRanges: boolean;
   readonly requestBuffering: boolean;
   readonly buffering: boolean;
   /** So much of an answer may wait in memory for a slow client: proxy_buffers together. */

@@ -19,6 +19,7 @@ import { passToMadeUp } from './proxy-resolve.ts';
 import { informationalFields, takeAnswerHead } from './proxy-response.ts';
 import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
 import { openTunnel, refuseHandshake } from './proxy-websocket.ts';
+import { forceRange } from './ranges.ts';
 
 /** The content handler of a location with proxy_pass. */
 export function proxyPass(exchange: Exchange, settings: ProxySettings): Verdict {
@@ -213,10 +214,14 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner {
       return;
     }
     if (head.hasAccel && this.#obeyAccel(head)) return;
-    this.#answering = true;
-    this.#body?.stopReading();
     this.#addCookie();
     takeAnswerHead(exchange, head, settings);
+    if (settings.forceRanges && !forceRange(exchange)) {
+      this.#fail(416);
+      return;
+    }
+    this.#answering = true;
+    this.#body?.stopReading();
     exchange.gather();
     exchange.sendHead();
   }

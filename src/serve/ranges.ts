@@ -82,8 +82,23 @@ function nextBoundary(): string {
     .padStart(20, '0');
 }
 
+/**
+ * proxy_force_ranges: one range of an answer that a peer has sent whole, where its length is known. Its head is prepared by that.
+ * @returns false: the client asks for what there is not, and is to be answered with 416
+ */
+export function forceRange(exchange: Exchange): boolean {
+  const size = exchange.contentLength;
+  exchange.answer.remove('accept-ranges');
+  exchange.allowRanges = size >= 0;
+  exchange.prepareHead();
+  const [part] = planParts(exchange, size, Math.min(1, exchange.location.maxRanges));
+  if (part === undefined) return false;
+  if (exchange.status === 206 && !exchange.bodiless) exchange.addBodyFilter(new RangeFilter(part));
+  return true;
+}
+
 /** Lets one range of a body through that comes whole. */
-export class RangeFilter extends BodyFilter {
+class RangeFilter extends BodyFilter {
   readonly #range: ByteRange;
   #position = 0;
 
