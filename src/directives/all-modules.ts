@@ -2,6 +2,7 @@
 
 import { access } from './access.ts';
 import { authBasic } from './auth-basic.ts';
+import { authRequest } from './auth-request.ts';
 import { autoindex } from './autoindex.ts';
 import { charset } from './charset.ts';
 import { core } from './core.ts';
@@ -55,6 +56,7 @@ export const allModules: readonly Module[] = [
   // The access phase, in this order.
   access,
   authBasic,
+  authRequest,
   tryFiles,
   proxy,
   proxyCache,

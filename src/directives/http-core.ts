@@ -155,6 +155,12 @@ const table = directives({
     default: 'on',
     doc: 'Whether a file that is not there is a line in the error log.',
   },
+  log_subrequest: {
+    in: SETTINGS,
+    args: [flag],
+    default: 'off',
+    doc: 'Whether subrequests, such as those of `auth_request`, have a line in the access log.',
+  },
   etag: { in: SETTINGS, args: [flag], default: 'on', doc: 'Whether files have an `ETag`.' },
   if_modified_since: {
     in: SETTINGS,
@@ -399,6 +405,7 @@ function locationSettings(set: Set, { workshop, overlays }: LocationDraft): Part
     portInRedirect: set.port_in_redirect,
     serverNameInRedirect: set.server_name_in_redirect,
     logNotFound: set.log_not_found,
+    logSubrequest: set.log_subrequest,
     etag: set.etag,
     ifModifiedSince: set.if_modified_since,
     maxRanges: set.max_ranges ?? Number.POSITIVE_INFINITY,

@@ -48,7 +48,7 @@ const ofProxyHeader: Variables = {
 
 const ofRequest: Variables = {
   request: ({ head }) => head.requestLine,
-  request_method: ({ method }) => present(method),
+  request_method: (exchange) => present((exchange.parent ?? exchange).method),
   request_uri: ({ head }) => present(head.target),
   request_id: (exchange) => requestId(exchange),
   server_protocol: ({ head }) => (head.version < 10 ? undefined : head.version === 10 ? 'HTTP/1.0' : 'HTTP/1.1'),

@@ -150,7 +150,6 @@ export const tuning = nginxModule('tuning', {
     uwsgi_temp_path: without(SETTINGS, temporaryFolder, OTHERS),
     scgi_temp_path: without(SETTINGS, temporaryFolder, OTHERS),
     subrequest_output_buffer_size: without(SETTINGS, [size('size')], 'There are no subrequests.'),
-    log_subrequest: without(SETTINGS, [flag], 'There are no subrequests.'),
     msie_padding: without(SETTINGS, [flag], BROWSER),
     msie_refresh: without(SETTINGS, [flag], BROWSER),
     send_lowat: without(SETTINGS, [size('size')], 'It has no effect on Linux.'),

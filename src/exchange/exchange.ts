@@ -32,6 +32,8 @@ export interface Pipeline {
   ended(exchange: Exchange, tunnel: TunnelTrace): void;
   /** Starts over with another URI (`index`, `error_page`, `X-Accel-Redirect`); nothing may have been sent yet. */
   redirect(exchange: Exchange, uri: string, args: string): void;
+  /** Takes a subrequest, whose URI is set, through the phases from the server's rewrite phase on. */
+  startInternal(exchange: Exchange): void;
   /** Goes on in a named location (`@name`), with the URI as it is; 500 where there is none of that name. */
   redirectToNamed(exchange: Exchange, name: string): void;
 }
@@ -45,6 +47,8 @@ export class Exchange {
 
   server: ServerSettings;
   location: LocationSettings;
+  /** Who asks, where this is a subrequest: its access is not checked, and its answer has no body. */
+  parent: Exchange | undefined = undefined;
 
   /** nginx's `$request_method`: an internal redirect of `error_page` turns it into GET. */
   method: string;
@@ -144,6 +148,19 @@ export class Exchange {
     this.location = server.outside;
   }
 
+  /** An exchange that is asked on behalf of this one: see subrequest.ts. */
+  subrequest(link: ClientLink, head: RequestHead): Exchange {
+    const exchange = new Exchange(link, head, this.server, this.pipeline, Date.now());
+    this.variableCache ??= [];
+    this.#notes ??= new Map();
+    exchange.parent = this;
+    exchange.method = 'GET';
+    exchange.variableCache = this.variableCache;
+    exchange.namedCaptures = this.namedCaptures;
+    exchange.#notes = this.#notes;
+    return exchange;
+  }
+
   note<T>(key: symbol): T | undefined {
     return this.#notes?.get(key) as T | undefined;
   }
@@ -181,6 +198,7 @@ export class Exchange {
     if (!errorLog.enabled(level)) return;
     const parts = [message, `client: ${this.link.clientAddress}`, `server: ${this.server.name}`];
     if (this.head.requestLine !== '') parts.push(`request: "${this.head.requestLine}"`);
+    if (this.parent !== undefined) parts.push(`subrequest: "${this.uri}"`);
     if (upstream !== undefined) parts.push(`upstream: "${upstream}"`);
     if (this.head.hostHeader !== '') parts.push(`host: "${this.head.hostHeader}"`);
     errorLog.write(level, parts.join(', '), this.link.id);
@@ -202,9 +220,15 @@ export class Exchange {
     this.pipeline.fail(this, status);
   }
 
-  /** The answer has no body whatever its head says: HEAD, 1xx, 204, 304 (RFC 9112 6.3). */
+  /** The answer has no body whatever its head says: HEAD, 1xx, 204, 304 (RFC 9112 6.3), and what is asked by ourselves. */
   get bodiless(): boolean {
-    return this.head.method === 'HEAD' || this.status === 304 || this.status === 204 || this.status < 200;
+    return (
+      this.head.method === 'HEAD' ||
+      this.parent !== undefined ||
+      this.status === 304 ||
+      this.status === 204 ||
+      this.status < 200
+    );
   }
 
   /**
@@ -479,6 +503,8 @@ export interface LocationSettings {
   readonly warnsOfUnset: boolean;
   readonly errorPages: readonly ErrorPage[];
   readonly errorLog: ErrorLog;
+  /** Subrequests have a line in the access log, too. */
+  readonly logSubrequest: boolean;
   /** The file system path of a URI under `root` or `alias`; undefined where the two do not fit (regex location without captures …). */
   readonly documentRoot: Text;
   readonly filePath: (exchange: Exchange, uri: string) => string;

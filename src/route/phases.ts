@@ -302,7 +302,7 @@ function handlersOf(exchange: Exchange): readonly Handler[] {
     case PREACCESS:
       return location.preaccess;
     case ACCESS:
-      return location.access;
+      return exchange.parent === undefined ? location.access : NONE;
     case PRECONTENT:
       return location.precontent;
     case CONTENT:

@@ -24,9 +24,9 @@ const LAST_MODIFIED = 23_349_600;
 /** Answers GET and HEAD, and refuses any other method. */
 export function serveEmptyGif(exchange: Exchange): Verdict {
   if (exchange.method !== 'GET' && exchange.method !== 'HEAD') return 405;
-  const { head, location } = exchange;
+  const { head, location, parent } = exchange;
   const validators = { lastModified: LAST_MODIFIED, etag: '' };
-  const status = checkPreconditions(head.headers, validators, location.ifModifiedSince);
+  const status = parent === undefined ? checkPreconditions(head.headers, validators, location.ifModifiedSince) : 200;
   if (status === 412) return status;
   exchange.answer.set('Last-Modified', formatHttpDate(LAST_MODIFIED * 1000));
   if (status === 200) exchange.answer.set('Content-Type', 'image/gif');

@@ -106,9 +106,11 @@ export class FileAnswer implements ClientWatcher {
     const exchange = this.#exchange;
     const lastModified = Math.floor(stats.mtimeMs / 1000);
     const validators = { lastModified, etag: exchange.location.etag ? etagOf(lastModified, stats.size) : '' };
-    const status = isErrorPage(exchange)
-      ? 200
-      : checkPreconditions(exchange.head.headers, validators, exchange.location.ifModifiedSince);
+    // The conditions are those of the request that asks, not of its subrequest.
+    const status =
+      isErrorPage(exchange) || exchange.parent !== undefined
+        ? 200
+        : checkPreconditions(exchange.head.headers, validators, exchange.location.ifModifiedSince);
     if (status === 412) {
       this.#leave(() => 412);
       return;

@@ -37,7 +37,8 @@ export function planParts(exchange: Exchange, size: number, most = exchange.loca
   return ranges.length === 1 ? planRange(exchange, ranges[0] as ByteRange, size) : planRanges(exchange, ranges, size);
 }
 
-function rangesOf({ head, answer }: Exchange, size: number, most: number): RangeRequest {
+function rangesOf({ head, answer, parent }: Exchange, size: number, most: number): RangeRequest {
+  if (parent !== undefined) return 'whole';
   const range = head.headers.get('range');
   if (range === undefined || head.version < 10 || !rangeApplies(head.headers, validatorsOf(answer))) return 'whole';
   return parseRanges(range, size, most);

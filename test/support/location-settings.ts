@@ -47,6 +47,7 @@ const DEFAULTS: LocationSettings = {
   warnsOfUnset: true,
   errorPages: [],
   errorLog: silent,
+  logSubrequest: false,
   documentRoot: () => '/nowhere',
   filePath: (_exchange, uri) => `/nowhere${uri}`,
   symlinks: undefined,
