@@ -169,6 +169,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner {
     this.exchange.upstreamHead = head;
     trace.headerTime = performance.now() - this.#attemptStart;
     if (this.#attempts.retriesAfterStatus(head.status, this.#progress())) {
+      this.#closeTrace(0);
       this.#dropConnection();
       this.#tryNext();
       return;

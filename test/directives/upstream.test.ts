@@ -19,12 +19,14 @@ before(async () => {
     http: `
       access_log off;
       log_format addr "$upstream_addr|$upstream_status";
+      log_format passes "$upstream_status|$upstream_connect_time|$upstream_header_time|$upstream_response_time|$upstream_bytes_sent|$upstream_bytes_received";
       add_header X-Peer $upstream_addr always;
       upstream even { server ${a}; server ${b}; }
       upstream weighted { server ${a} weight=3; server ${b}; }
       upstream named { server localhost:${peers[0].port}; }
       upstream spare { server ${a} down; server ${b} backup; }
       upstream failing { server ${dead} max_fails=0; server ${a} max_fails=0; }
+      upstream forgiven { server ${a} max_fails=0; server ${b} max_fails=0; }
       upstream gone { server ${dead}; }
       upstream all-down { server ${a} down; server ${b} down; }
       upstream kept { server ${c}; }
@@ -43,6 +45,7 @@ before(async () => {
         location /failing-off { proxy_next_upstream off; proxy_pass http://failing; }
         location /failing-once { proxy_next_upstream_tries 1; proxy_pass http://failing; }
         location /status { proxy_next_upstream http_503; proxy_pass http://even; }
+        location /passes { access_log logs/passes.log passes; proxy_next_upstream http_503; proxy_pass http://forgiven; }
         location /gone { access_log logs/gone.log addr; proxy_pass http://gone; }
         location /two-groups { access_log logs/two-groups.log addr; proxy_intercept_errors on; error_page 503 @second; proxy_pass http://even; }
         location @second { access_log logs/two-groups.log addr; proxy_pass http://kept; }
@@ -130,6 +133,13 @@ describe('the next peer', () => {
     assert.deepEqual([status, headers.get('x-peer')], [502, 'all-down']);
     assert.ok(gateway.lines().some((line) => line.includes('no live upstreams while connecting to upstream')));
   });
+});
+
+test('each pass has its times and its bytes, also one whose answer nobody got', async () => {
+  await get('/passes?status=503');
+  const line = gateway.lines('logs/passes.log').at(-1) ?? '';
+  const [time, bytes] = ['\\d+\\.\\d{3}, \\d+\\.\\d{3}', '[1-9]\\d*, [1-9]\\d*'];
+  assert.match(line, new RegExp(`^503, 503\\|${time}\\|${time}\\|${time}\\|${bytes}\\|${bytes}$`));
 });
 
 test('the peers of two groups are told apart in the log', async () => {
