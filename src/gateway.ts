@@ -78,6 +78,7 @@ export class Gateway implements ConnectionHost {
     const old = this.#running;
     const listeners = new Map(snapshot.listeners.map((listener) => [listener.address.key, listener]));
     this.#running = { snapshot, listeners, retired };
+    for (const [name, upstream] of snapshot.upstreams ?? []) upstream.begin(old?.snapshot.upstreams?.get(name));
     for (const upstream of old?.snapshot.upstreams?.values() ?? []) upstream.retire();
     if (old !== undefined && old.snapshot.use.count === 0) old.retired();
     else if (old !== undefined) old.snapshot.use.retired = old.retired;
@@ -120,6 +121,7 @@ export class Gateway implements ConnectionHost {
     this.#eachConnection((connection) => connection.destroy());
     for (const greeting of [...this.#greetings]) greeting.destroy();
     this.liveTunnels.destroyAll('worker stop');
+    this.#retireUpstreams();
     this.#checkLeft();
   }
 
@@ -237,12 +239,17 @@ export class Gateway implements ConnectionHost {
     this.#eachConnection((connection) => connection.destroy());
   }
 
+  #retireUpstreams(): void {
+    for (const upstream of this.#running?.snapshot.upstreams?.values() ?? []) upstream.retire();
+  }
+
   #checkLeft(): void {
     if (this.#left === undefined || this.#connectionCount > 0 || this.#greetings.size > 0 || this.liveTunnels.count > 0)
       return;
     const left = this.#left;
     this.#left = undefined;
     clearTimeout(this.#patience);
+    this.#retireUpstreams();
     left();
   }
 }

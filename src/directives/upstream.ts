@@ -25,8 +25,10 @@ import { DEFAULT_KEEPALIVE, type KeepaliveSettings } from '../upstream/keepalive
 import type { PeerSettings } from '../upstream/peer.ts';
 import { sharedPeers } from '../upstream/peer-table.ts';
 import { Upstream } from '../upstream/upstream.ts';
+import { WatchedNames, type WatchedServer } from '../upstream/watched-names.ts';
 import type { Level, UpstreamDraft, Workshop } from './draft.ts';
 import { nginxModule } from './module.ts';
+import { notedResolution } from './resolver.ts';
 import { stickyKind, stickySettings } from './sticky.ts';
 import { checkOrder, methodOf, methodTable } from './upstream-methods.ts';
 import { upstreamVariables } from './upstream-variables.ts';
@@ -70,9 +72,9 @@ const table = directives({
       serverParameters,
     ],
     many: true,
-    doc: 'One server of the group: `weight` (1), `max_fails` (1) within `fail_timeout` (10 s) disable it for as long, `max_conns`, `backup`, `down`, `drain`, and its `route` for `sticky`.',
+    doc: 'One server of the group: `weight` (1), `max_fails` (1) within `fail_timeout` (10 s) disable it for as long, `max_conns`, `backup`, `down`, `drain`, and its `route` for `sticky`. Its name is looked up when the configuration is loaded; with `resolve` it is resolved again and again by the `resolver`, and peers come and go with its addresses. `service=NAME`: by its SRV records, `http` standing for `_http._tcp`.',
     differs:
-      'Failures and connections are counted over all workers, with or without `zone`, and survive a reload. Names are looked up when the configuration is loaded: `resolve` and `service` are not there yet.',
+      'Failures and connections are counted over all workers, with or without `zone`, and survive a reload. `resolve` needs no `zone`; each worker resolves for itself, and what is known of the first 64 peers that come of it is shared.',
   },
   zone: {
     in: ['upstream'],
@@ -128,15 +130,20 @@ export const upstream = nginxModule('http_upstream', {
     checkOrder(level, workshop);
     // Where a line was refused, or a name is not known yet, the group is not whole: there is nothing to say of it.
     if (!level.stands('server')) throw new ConfigError('no servers are inside upstream', at, NO_SERVERS);
-    const peers = set.server.map((server) => workshop.problems.attempt(() => peersOf(server, workshop)));
+    const watched: WatchedServer[] = [];
+    const peers = set.server.map((server) =>
+      workshop.problems.attempt(() => (isWatched(server) ? watch(server, draft, watched) : peersOf(server, workshop))),
+    );
     const servers = peers.flatMap((found) => found ?? []);
     if (level.places('server').length < standing(level, 'server') || peers.includes(undefined)) return;
-    if (servers.every((server) => server.backup))
+    if ([...servers, ...watched.map(({ template }) => template)].every((server) => server.backup))
       throw new ConfigError(`no servers in upstream "${name}"`, at, NO_SERVERS);
     const balancer = methodOf(set, level, workshop);
     const sticky = set.sticky === undefined ? undefined : stickySettings(set.sticky, draft);
+    const names = namesOf(servers, watched, draft);
+    const runTimePeers = watched.length === 0 ? 0 : MOST_RESOLVED;
     draft.upstream = new Upstream(
-      { name, servers, keepalive: keepaliveOf(set), balancer, sticky },
+      { name, servers, keepalive: keepaliveOf(set), balancer, sticky, names, runTimePeers },
       sharedPeers(workshop.zones),
     );
   },
@@ -172,6 +179,12 @@ function peersOf(
   return addressesOf(where, written, at, workshop)?.map((address) => ({
     address: address.family === 'unix' ? { path: address.host } : { host: address.host, port: address.port },
     name: formatAddress(address),
+    ...peerTemplate(written, given),
+  }));
+}
+
+function peerTemplate(written: string, given: WrittenServer['parameters']): WatchedServer['template'] {
+  return {
     server: written,
     weight: given.weight ?? 1,
     maxFails: given.max_fails ?? 1,
@@ -181,7 +194,50 @@ function peersOf(
     down: given.down,
     drain: given.drain,
     route: given.route ?? '',
-  }));
+  };
+}
+
+// Names that are resolved while it runs.
+
+/** So many peers that an upstream's names come to share what is known of them over all workers. */
+const MOST_RESOLVED = 64;
+
+/** An address needs no resolving, whatever is said. */
+function isWatched({ address: { family }, parameters: { resolve, service } }: WrittenServer): boolean {
+  return (resolve && family === 'name') || service !== undefined;
+}
+
+/** @returns no peers: its names' addresses are not known yet */
+function watch(server: WrittenServer, draft: UpstreamDraft, watched: WatchedServer[]): PeerSettings[] {
+  const { address: where, parameters: given, at } = server;
+  checkParameters(given, at);
+  checkService(server);
+  if (notedResolution(draft) === undefined) {
+    const message = `no resolver defined to resolve names at run time in upstream "${draft.name}"`;
+    throw new ConfigError(message, at, { mend: 'add "resolver ADDRESS;" to the upstream or to http' });
+  }
+  const template = peerTemplate(asWritten(where), given);
+  watched.push({ name: where.host, port: where.port, service: given.service, template });
+  return [];
+}
+
+function checkService({ address: where, parameters: { resolve, service }, at }: WrittenServer): void {
+  if (service === undefined) return;
+  const wrong = (what: string): ConfigError => new ConfigError(`service upstream "${asWritten(where)}" ${what}`, at);
+  if (service === '') throw new ConfigError('service is empty', at);
+  if (!resolve) throw wrong('requires "resolve" parameter');
+  if (where.hasPort) throw wrong('may not have port');
+  if (where.family !== 'name') throw wrong('requires domain name');
+}
+
+function namesOf(
+  fixed: readonly PeerSettings[],
+  watched: readonly WatchedServer[],
+  draft: UpstreamDraft,
+): WatchedNames | undefined {
+  const resolution = notedResolution(draft);
+  if (watched.length === 0 || resolution === undefined) return undefined;
+  return new WatchedNames({ fixed, watched, ...resolution, log: draft.workshop.baseErrorLog });
 }
 
 /** With the port only if it was given: consistent hash and nginx's messages count it so. */
@@ -189,13 +245,10 @@ function asWritten(where: Address): string {
   return formatAddress(where.hasPort ? where : { ...where, port: 0 });
 }
 
-function checkParameters({ route, resolve, service }: WrittenServer['parameters'], at: Position): void {
+function checkParameters({ route }: WrittenServer['parameters'], at: Position): void {
   if (route === '') throw new ConfigError('route is empty', at);
   if (route !== undefined && route.length > LONGEST_ROUTE)
     throw new ConfigError(`route is longer than ${LONGEST_ROUTE}`, at);
-  if (!resolve && service === undefined) return;
-  const mend = 'without it, the name is looked up when the configuration is loaded';
-  throw new ConfigError(`"${resolve ? 'resolve' : 'service'}" of "server" is not supported yet`, at, { mend });
 }
 
 /**

@@ -14,6 +14,7 @@ import { leaveClaims, makePeerSet, type PeerSet, type PeerSetFrame } from './pee
 import type { PeerTable } from './peer-table.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
 import type { UpstreamWatcher } from './upstream-watcher.ts';
+import type { WatchedNames } from './watched-names.ts';
 
 /** https://nginx.org/en/docs/http/ngx_http_upstream_module.html */
 export interface UpstreamSettings {
@@ -27,6 +28,8 @@ export interface UpstreamSettings {
   readonly sticky?: StickySettings | undefined;
   /** So many peers that come at run time (`replaceServers`) all workers know together. Default: 0, each worker knows its own. */
   readonly runTimePeers?: number | undefined;
+  /** Names whose addresses are peers as well, and change while it runs: from `begin` until `retire`. */
+  readonly names?: WatchedNames | undefined;
 }
 
 export class Upstream {
@@ -34,6 +37,7 @@ export class Upstream {
   readonly keepalive: KeepalivePool<UpstreamConnection>;
   readonly #frame: PeerSetFrame;
   readonly #stickiness: Stickiness | undefined;
+  readonly #names: WatchedNames | undefined;
   #peerSet: PeerSet;
 
   constructor(settings: UpstreamSettings, table: PeerTable) {
@@ -50,6 +54,7 @@ export class Upstream {
       configured: new Set(),
     };
     this.#stickiness = sticky === undefined ? undefined : makeStickiness(sticky);
+    this.#names = settings.names;
     this.#peerSet = makePeerSet(this.#frame, servers);
     if (table.isNew) for (const peer of this.peers) peer.beginTurns();
   }
@@ -58,6 +63,15 @@ export class Upstream {
   select(exchange: Exchange): Selection {
     const { balancer, primary } = this.#peerSet;
     return new Selection(balancer, this.#stickiness, primary, exchange);
+  }
+
+  /**
+   * Its configuration serves from now on: names of its servers are watched.
+   * @param former the upstream of this name in the configuration before, which is still in use
+   */
+  begin(former: Upstream | undefined): void {
+    const names = former === undefined ? undefined : former.#names;
+    this.#names?.start(names, (servers) => this.replaceServers(servers));
   }
 
   /**
@@ -109,8 +123,9 @@ export class Upstream {
     return this.#peerSet.peers;
   }
 
-  /** Its configuration serves no new requests: kept connections are closed, and none is kept any more. */
+  /** Its configuration serves no new requests: kept connections are closed, none is kept and no name is watched any more. */
   retire(): void {
+    this.#names?.stop();
     this.keepalive.close();
     this.#frame.claimedRows.leaveAll();
   }
