@@ -97,8 +97,9 @@ class Watch {
     this.#validUntil = validUntil;
     // Before anything is told: whoever is told may stop this.
     this.#wait(Math.max(validUntil - Date.now() + 1, SHORTEST_WAIT));
-    if (isSameList(found, this.found)) return;
-    this.found = found;
+    const sorted = inOrder(found);
+    if (textOfAll(sorted) === textOfAll(this.found)) return;
+    this.found = sorted;
     this.#changed();
   }
 
@@ -119,14 +120,12 @@ const plainFound = (address: string): Found => ({ address, port: 0, priority: 0,
 const textOf = ({ address, port, priority, weight, name }: Found): string =>
   `${address} ${port} ${priority} ${weight} ${name}`;
 
-/** In whatever order: that of an answer changes from one to the next and means nothing. */
-function isSameList(one: readonly Found[], other: readonly Found[]): boolean {
-  if (one.length !== other.length) return false;
-  const texts = other.map(textOf).sort();
-  return one
-    .map(textOf)
-    .sort()
-    .every((text, index) => text === texts[index]);
+const textOfAll = (found: readonly Found[]): string => found.map(textOf).join(';');
+
+/** The order of an answer changes from one to the next. All workers must have the same one: `hash` counts peers by their place. */
+function inOrder(found: readonly Found[]): readonly Found[] {
+  const keyed = found.map((one) => ({ one, text: textOf(one) }));
+  return keyed.sort((a, b) => (a.text < b.text ? -1 : Number(a.text > b.text))).map(({ one }) => one);
 }
 
 /** All names of one upstream. */
