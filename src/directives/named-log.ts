@@ -94,30 +94,44 @@ class OpenFiles {
 
   /** @throws the system's error */
   append(path: string, line: string, policy: NamedLogPolicy): void {
-    const file = policy.max === 0 ? undefined : this.#use(path, policy);
+    const file = policy.max === 0 ? undefined : this.#find(path, policy);
     const kept = file === undefined || file.descriptor === NOT_KEPT ? undefined : file.descriptor;
-    const descriptor = kept ?? openSync(Buffer.from(path, 'latin1'), APPEND, 0o644);
+    const descriptor = kept ?? this.#open(path);
     try {
       writeSync(descriptor, line, null, 'latin1');
     } finally {
       if (file === undefined || file.uses < policy.minUses) closeSync(descriptor);
       else if (kept === undefined) Object.assign(file, { descriptor, openedAt: Date.now() });
+      if (file !== undefined) this.#keep(path, file, policy);
     }
   }
 
-  /** What is known of a file, counted as used, and moved to the end. */
-  #use(path: string, policy: NamedLogPolicy): OpenFile {
+  /** What cannot be opened takes nobody's place. */
+  #open(path: string): number {
+    try {
+      return openSync(Buffer.from(path, 'latin1'), APPEND, 0o644);
+    } catch (error) {
+      this.#files.delete(path);
+      throw error;
+    }
+  }
+
+  /** What is known of a file, counted as used. */
+  #find(path: string, policy: NamedLogPolicy): OpenFile {
     const now = Date.now();
     const file = this.#files.get(path) ?? { descriptor: NOT_KEPT, policy, uses: 0, usedAt: now, openedAt: now };
     const isForgotten = now - file.usedAt > policy.inactive;
     if (isForgotten) file.uses = 0;
     if (isForgotten || now - file.openedAt > policy.valid) close(file);
-    Object.assign(file, { policy, uses: file.uses + 1, usedAt: now });
+    return Object.assign(file, { policy, uses: file.uses + 1, usedAt: now });
+  }
+
+  /** At the end, as the one used last. */
+  #keep(path: string, file: OpenFile, { max, inactive }: NamedLogPolicy): void {
     this.#files.delete(path);
-    this.#makeRoom(policy.max);
+    this.#makeRoom(max);
     this.#files.set(path, file);
-    this.#sweep ??= setTimeout(() => this.#closeInactive(), policy.inactive).unref();
-    return file;
+    this.#sweep ??= setTimeout(() => this.#closeInactive(), inactive).unref();
   }
 
   #makeRoom(max: number): void {

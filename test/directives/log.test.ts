@@ -1,7 +1,7 @@
 // access_log and log_format: which lines are written where, and what they say.
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gatewayFromConfig, type RunningGateway } from '../support/gateway-from-config.ts';
@@ -32,6 +32,7 @@ before(async () => {
         location /flushed { access_log logs/flushed.log plain buffer=32k flush=20ms; return 200; }
         location /named/ { access_log logs/$host-$arg_n.log plain; return 200; }
         location /named/kept { open_log_file_cache max=2 inactive=10s min_uses=1; access_log logs/kept-$arg_n.log plain; return 200; }
+        location /named/cached { open_log_file_cache max=2 inactive=10s; access_log logs/$arg_n.log plain; return 200; }
         location /named/rootless { root nowhere; access_log logs/rootless-$arg_n.log plain; return 200; }
       }
       server { listen 127.0.0.1:8081; access_log off; return 200; }
@@ -129,6 +130,15 @@ describe('a log whose name has variables', () => {
     for (const n of ['1', '2', '3', '1']) await get(`/named/kept?n=${n}`);
     assert.equal(gateway.lines('logs/kept-1.log').length, 2);
     assert.equal(gateway.lines('logs/kept-3.log').length, 1);
+  });
+
+  test('that cannot be opened does not take the place of one that is kept open', async () => {
+    mkdirSync(join(gateway.prefix, 'logs/moved'));
+    for (const n of ['a', 'b']) await get(`/named/cached?n=moved/${n}`);
+    renameSync(join(gateway.prefix, 'logs/moved'), join(gateway.prefix, 'logs/elsewhere'));
+    for (const n of ['c', 'a', 'd', 'b']) await get(`/named/cached?n=moved/${n}`);
+    assert.equal(gateway.lines('logs/elsewhere/a.log').length, 2);
+    assert.equal(gateway.lines('logs/elsewhere/b.log').length, 2);
   });
 
   test('cannot be led out of its folder by a variable', async () => {
