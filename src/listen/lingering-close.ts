@@ -66,6 +66,10 @@ export class LingeringClose implements ChannelOwner, DeadlineOwner {
     this.#linger();
   }
 
+  channelFinished(): void {
+    this.#linger();
+  }
+
   channelClose(error: Error | undefined): void {
     this.#deadline.clear();
     this.#owner.channelClose(error);
@@ -89,7 +93,6 @@ export class LingeringClose implements ChannelOwner, DeadlineOwner {
     this.#look();
   }
 
-  /** Over TLS no drain may come; but a client that has all of an answer, and its end, ends its own half in most cases. */
   #look(): void {
     this.#deadline.set(Math.min(this.#settings.sendTimeout, this.#settings.lingeringTimeout));
   }

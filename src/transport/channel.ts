@@ -18,6 +18,11 @@ export interface ChannelOwner {
   channelEnd(): void;
   /** All that was written has been handed to the kernel. Called only after a `write` returned false, once for each such pause. */
   channelDrain(): void;
+  /**
+   * After `end`: all that was written has been handed to the kernel, and the end of our half behind it. Once, and never where the
+   * channel closes before; an owner for whom that makes no difference does without.
+   */
+  channelFinished?(): void;
   /** The channel is gone: the last call. `error` is what ended it (its `code` is Node's: ECONNRESET, EPIPE …), undefined where it was ended in order or by `destroy()`. */
   channelClose(error: Error | undefined): void;
 }

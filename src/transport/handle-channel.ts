@@ -396,7 +396,18 @@ export class HandleChannel implements Channel {
     if (this.#flags & DESTROYED) return;
     // ENOTCONN: the other side has reset the connection, which reading tells better. When it has ended, nothing was lost.
     if (status < 0 && status !== UV_ENOTCONN && !(this.#flags & END_SEEN)) this.#fail(status, 'shutdown');
-    else this.#closeIfOver();
+    else {
+      if (status >= 0) this.#finish();
+      this.#closeIfOver();
+    }
+  }
+
+  #finish(): void {
+    try {
+      this.owner.channelFinished?.();
+    } catch (fault) {
+      this.destroy(reportOwnerFault(fault));
+    }
   }
 
   #closeIfOver(): void {

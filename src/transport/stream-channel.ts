@@ -153,8 +153,17 @@ export class StreamChannel implements Channel {
     if (this.#ending || this.#destroyed) return;
     if (this.#corked) this.uncork();
     this.#ending = true;
-    this.#stream.end();
+    this.#stream.end(this.#onFinished);
   }
+
+  readonly #onFinished = (error?: Error | null): void => {
+    if (this.#destroyed || (error !== undefined && error !== null)) return;
+    try {
+      this.owner.channelFinished?.();
+    } catch (fault) {
+      this.destroy(reportOwnerFault(fault));
+    }
+  };
 
   destroy(error?: Error): void {
     if (!this.#beginClose(error)) return;

@@ -32,7 +32,8 @@ async function start(t: TestContext, http = '') {
     files: { 'a.crt': cert, 'a.key': key, 'html/large': Buffer.alloc(LARGE, 'f') },
   });
   t.after(() => gateway.stop());
-  return (): Promise<RawClient> => RawClient.to(t, gateway.port(), { tls: {} });
+  const open = (): Promise<RawClient> => RawClient.to(t, gateway.port(), { tls: {} });
+  return Object.assign(open, { gateway });
 }
 
 const get = (path: string, ...lines: string[]): string =>
@@ -103,4 +104,17 @@ test('an idle connection is closed in order when keepalive_timeout is over', asy
   assert.equal(fieldOf((await client.answer()) as HttpMessage, 'connection'), 'keep-alive');
   await client.untilEnded();
   assert.equal(client.error, undefined);
+});
+
+test('a connection is closed once its last answer has left, though the client keeps its own half open', async (t) => {
+  const open = await start(t, 'lingering_timeout 30s; lingering_time 60s;');
+  const { gateway } = open;
+  for (const path of ['/own', '/large']) {
+    const client = await open();
+    client.send(get(path, 'Connection: close'));
+    await client.untilEnded();
+    const began = Date.now();
+    await gateway.untilAllClosed();
+    assert.ok(Date.now() - began < 5000, `${path}: ${Date.now() - began} ms`);
+  }
 });

@@ -193,6 +193,35 @@ const cases: Record<string, { case: Case; only?: (transport: Transport, limits: 
     },
   },
 
+  'an owner that has ended is told once, when all of it has left, though the other side does not end': {
+    async case(_t, { near, far }) {
+      const bytes = pattern(20_000_000);
+      near.channel.resume();
+      near.channel.write(bytes, 0, bytes.length);
+      near.channel.end();
+      await aWhile();
+      assert.equal(near.finishes, 0, 'the other side has not read');
+      far.channel.resume();
+      await near.until(() => near.finishes > 0);
+      assert.equal(near.channel.pendingBytes, 0);
+      await far.until(() => far.ended);
+      assert.ok(far.received.equals(bytes));
+      assert.deepEqual([near.finishes, near.closed], [1, false]);
+    },
+  },
+
+  'an owner that may close when it has ended loses nothing by that': {
+    async case(_t, { near, far }) {
+      far.channel.resume();
+      const channel = near.channel;
+      channel.owner = ownerWith({ channelFinished: () => channel.destroy() });
+      for (let i = 0; i < 100; i++) channel.writeLatin1('x'.repeat(1000));
+      channel.end();
+      await far.until(() => far.ended);
+      assert.equal(far.bytes, 100_000);
+    },
+  },
+
   'part of a buffer, text and nothing at all can be written': {
     async case(_t, { near, far }) {
       far.channel.resume();

@@ -105,6 +105,17 @@ export class RunningGateway {
     return (server.address() as AddressInfo).port;
   }
 
+  /** Resolves once all connections to an address have been closed by us: what clients do with theirs is not looked at. */
+  async untilAllClosed(address = this.#snapshot.listeners[0]?.address.key ?? ''): Promise<void> {
+    const server = this.#servers.get(address);
+    const count = (): Promise<number> =>
+      new Promise((resolve) => {
+        if (server === undefined) resolve(0);
+        else server.getConnections((_error, open) => resolve(open));
+      });
+    while ((await count()) > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+
   /** What was made of an address of the configuration. */
   listener(address: string): ListenSettings {
     const found = this.#snapshot.listeners.find(({ address: { key } }) => key === address);

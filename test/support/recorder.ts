@@ -11,6 +11,8 @@ export class Recorder implements ChannelOwner {
   ended = false;
   closed = false;
   drains = 0;
+  /** How often it was told that all of its half has left. */
+  finishes = 0;
   error: Error | undefined;
   /** Called after each call was kept. */
   onData: (recorder: Recorder, bytes: Buffer, start: number, end: number) => void = () => {};
@@ -70,6 +72,12 @@ export class Recorder implements ChannelOwner {
     this.#note('drain');
     this.drains++;
     this.onDrain(this);
+    this.#wake();
+  }
+
+  channelFinished(): void {
+    if (this.closed) this.#note('finished');
+    this.finishes++;
     this.#wake();
   }
 
