@@ -15,6 +15,7 @@ import {
   literal,
   optional,
   parameters,
+  path,
   saying,
   seconds,
   text,
@@ -31,6 +32,7 @@ import { nginxModule } from './module.ts';
 import { notedResolution } from './resolver.ts';
 import { stickyKind, stickySettings } from './sticky.ts';
 import { checkOrder, methodOf, methodTable } from './upstream-methods.ts';
+import { stateServers } from './upstream-state.ts';
 import { upstreamVariables } from './upstream-variables.ts';
 import { checkZoneSizes, declareZone, SMALLEST_ZONE } from './zone-names.ts';
 
@@ -75,6 +77,13 @@ const table = directives({
     doc: 'One server of the group: `weight` (1), `max_fails` (1) within `fail_timeout` (10 s) disable it for as long, `max_conns`, `backup`, `down`, `drain`, and its `route` for `sticky`. Its name is looked up when the configuration is loaded; with `resolve` it is resolved again and again by the `resolver`, and peers come and go with its addresses. `service=NAME`: by its SRV records, `http` standing for `_http._tcp`.',
     differs:
       'Failures and connections are counted over all workers, with or without `zone`, and survive a reload. `resolve` needs no `zone`; each worker resolves for itself, and what is known of the first 64 peers that come of it is shared.',
+  },
+  state: {
+    in: ['upstream'],
+    args: [path('file')],
+    doc: 'A file with the `server` lines of the group, in the place of those in the block; relative to the prefix. One that is not there has none.',
+    differs:
+      'It is read with the configuration, and never written: there is nothing that changes a group but `resolve`.',
   },
   zone: {
     in: ['upstream'],
@@ -129,14 +138,18 @@ export const upstream = nginxModule('http_upstream', {
     checkZone(set, draft);
     checkOrder(level, workshop);
     // Where a line was refused, or a name is not known yet, the group is not whole: there is nothing to say of it.
-    if (!level.stands('server')) throw new ConfigError('no servers are inside upstream', at, NO_SERVERS);
+    if (!level.stands('server') && !level.stands('state'))
+      throw new ConfigError('no servers are inside upstream', at, NO_SERVERS);
+    const written = set.state === undefined ? set.server : serversOfState(set.state, level, workshop);
+    if (written === undefined) return;
     const watched: WatchedServer[] = [];
-    const peers = set.server.map((server) =>
+    const peers = written.map((server) =>
       workshop.problems.attempt(() => (isWatched(server) ? watch(server, draft, watched) : peersOf(server, workshop))),
     );
     const servers = peers.flatMap((found) => found ?? []);
     if (level.places('server').length < standing(level, 'server') || peers.includes(undefined)) return;
-    if ([...servers, ...watched.map(({ template }) => template)].every((server) => server.backup))
+    const all = [...servers, ...watched.map(({ template }) => template)];
+    if (set.state === undefined && all.every((server) => server.backup))
       throw new ConfigError(`no servers in upstream "${name}"`, at, NO_SERVERS);
     const balancer = methodOf(set, level, workshop);
     const sticky = set.sticky === undefined ? undefined : stickySettings(set.sticky, draft);
@@ -153,6 +166,12 @@ export const upstream = nginxModule('http_upstream', {
 });
 
 const NO_SERVERS = { mend: 'add "server HOST:PORT;"' };
+
+function serversOfState(file: string, level: Level, workshop: Workshop): readonly WrittenServer[] | undefined {
+  const at = level.at('state');
+  if (level.stands('server')) throw new ConfigError('"state" cannot be used along with "server"', at);
+  return stateServers(file, at, table.server, workshop);
+}
 
 /** How often it stands here, refused lines included. */
 function standing({ block }: Level, name: string): number {
