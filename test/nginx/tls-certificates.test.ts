@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey } from 'node:crypto';
 import { renameSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type ConnectionOptions, connect } from 'node:tls';
 import { selfSignedCertificate } from '../support/certificates.ts';
+import { clientHello } from '../support/client-hello.ts';
 import { gatewayFromConfig, type RunningGateway } from '../support/gateway-from-config.ts';
 import { exchangeBytes } from '../support/raw-http.ts';
 import { askOverTls, type TlsAnswer, type TlsQuestion } from '../support/tls-client.ts';
@@ -146,28 +146,11 @@ describe('ssl_reject_handshake', () => {
   });
 
   test('does not keep a client that goes on sending', async () => {
-    const hello = await helloOf('closed.test');
+    const hello = await clientHello({ servername: 'closed.test' });
     const answer = await exchangeBytes(gateway.port('127.0.0.1:8444'), Buffer.concat([hello, Buffer.alloc(100_000)]));
     assert.deepEqual([...answer], [21, 3, 1, 0, 2, 2, 112]);
   });
 });
-
-/** What a client sends first. */
-function helloOf(servername: string): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const listener = createServer((socket) => {
-      listener.close();
-      socket.once('data', (bytes) => {
-        resolve(bytes);
-        socket.destroy();
-      });
-    });
-    listener.listen(0, '127.0.0.1', () => {
-      const { port } = listener.address() as AddressInfo;
-      connect({ port, host: '127.0.0.1', servername }).on('error', () => {});
-    });
-  });
-}
 
 test('a key is opened by any password of ssl_password_file', async () => {
   assert.equal((await asked(8445, 'x.test')).subject, 'CN=two.test');
