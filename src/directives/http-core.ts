@@ -31,6 +31,7 @@ import { locationPatternKind } from './location-pattern.ts';
 import { mediaTypes } from './media-types.ts';
 import { nginxModule } from './module.ts';
 import { defineCaptures } from './named-captures.ts';
+import { openFileDirectives, openFileRule } from './open-files.ts';
 import { poolSize } from './pool-size.ts';
 import { nameResolution, noteResolution, resolverDirectives } from './resolver.ts';
 import { firstName, serverNameKind } from './server-name.ts';
@@ -102,6 +103,7 @@ const table = directives({
     default: '0s',
     doc: 'How long a 401 is held back, so that passwords cannot be tried quickly.',
   },
+  ...openFileDirectives,
   disable_symlinks: {
     in: SETTINGS,
     args: [symlinksKind],
@@ -391,6 +393,7 @@ function checkHeaderBuffers(set: Set, { workshop }: ServerDraft, level: Level): 
 function locationSettings(set: Set, { workshop, overlays }: LocationDraft): Partial<Mutable<LocationSettings>> {
   return {
     internal: set.internal ?? false,
+    openFiles: openFileRule(set),
     symlinks: compileSymlinks(set.disable_symlinks, workshop),
     limitExcept: limitExcept(set, overlays),
     satisfyAny: set.satisfy === 'any',

@@ -6,7 +6,6 @@ import { directives } from '../config/directive.ts';
 import { ConfigError } from '../config/errors.ts';
 import { parseNumber, parseSize } from '../config/quantities.ts';
 import {
-  alone,
   argument,
   bufferSize,
   count,
@@ -18,7 +17,6 @@ import {
   parameters,
   path,
   rest,
-  seconds,
   size,
   time,
   word,
@@ -40,7 +38,6 @@ function without<const A extends DirectiveSpec['args']>(contexts: readonly Conte
 const TABLES = 'Tables grow as they need.';
 const FILES = 'Temporary files are written by the thread pool of Node.';
 const OTHERS = 'There is no such module.';
-const OPENED = 'Files are opened when they are asked for.';
 const POOL = 'Files are read by the thread pool of Node.';
 const CACHE = 'Files are read through the cache of the system.';
 const MEMORY = 'V8 has the memory.';
@@ -57,22 +54,6 @@ const threads = mapped(
   (given) => {
     if (given.threads === undefined) throw new ConfigError('"thread_pool" must have "threads" parameter');
     return given;
-  },
-);
-
-const openFiles = mapped(
-  parameters(
-    'parameters',
-    { off: alone, max: integer('number', { min: 1 }), inactive: seconds('time') },
-    {
-      needed: true,
-      invalid: (key, value, directive) => `invalid "${directive}" parameter "${key}=${value}"`,
-      unknown: (text, directive) => `invalid "${directive}" parameter "${text}"`,
-    },
-  ),
-  (given, directive) => {
-    if (given.off || given.max !== undefined) return given;
-    throw new ConfigError(`"${directive}" must have the "max" parameter`);
   },
 );
 
@@ -133,11 +114,6 @@ export const tuning = nginxModule('tuning', {
     output_buffers: without(SETTINGS, [count('number'), bufferSize('size')], 'Files are read in pieces of 64 KB.'),
     postpone_output: without(SETTINGS, [size('size')], 'What belongs together leaves together.'),
     read_ahead: without(SETTINGS, [size('size')], 'The kernel reads ahead.'),
-    open_file_cache: without(SETTINGS, [openFiles], OPENED),
-    open_file_cache_errors: without(SETTINGS, [flag], OPENED),
-    open_file_cache_events: without(SETTINGS, [flag], OPENED),
-    open_file_cache_min_uses: without(SETTINGS, [integer('number')], OPENED),
-    open_file_cache_valid: without(SETTINGS, [seconds('time')], OPENED),
     types_hash_max_size: without(SETTINGS, [integer('size')], TABLES),
     types_hash_bucket_size: without(SETTINGS, [integer('size')], TABLES),
     server_names_hash_max_size: without(HTTP, [integer('size')], TABLES),

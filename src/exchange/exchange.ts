@@ -13,11 +13,13 @@ import type { ClientLink, ClientWatcher } from './client-link.ts';
 import type { CompressionSettings } from './compression-settings.ts';
 import { gatherUntilTurnEnds } from './gathering.ts';
 import type { KeptBody, TempFolder } from './kept-body.ts';
+import type { OpenFileRule } from './open-file-rule.ts';
 import { Pacer } from './pacer.ts';
 import type { SnapshotUse, TunnelTrace, UpstreamTrace } from './traces.ts';
 import type { Verdict } from './verdict.ts';
 
 export type { CompressionSettings } from './compression-settings.ts';
+export type { OpenFileRule } from './open-file-rule.ts';
 export type { SnapshotUse, TunnelTrace, UpstreamTrace } from './traces.ts';
 
 /** What moves an exchange on from outside the path: route/phases.ts fulfils it. */
@@ -508,6 +510,8 @@ export interface LocationSettings {
   /** The file system path of a URI under `root` or `alias`; undefined where the two do not fit (regex location without captures …). */
   readonly documentRoot: Text;
   readonly filePath: (exchange: Exchange, uri: string) => string;
+  /** undefined: every file is opened anew. */
+  readonly openFiles: OpenFileRule | undefined;
   /** undefined: all links are followed. */
   readonly symlinks: SymlinkRule | undefined;
   readonly types: ReadonlyMap<string, string>;

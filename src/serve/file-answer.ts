@@ -6,7 +6,6 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { Verdict } from '../exchange/verdict.ts';
 import { formatHttpDate } from '../http1/http-date.ts';
 import { answerSafely } from './answer.ts';
-import { pathBytes } from './file-path.ts';
 import { FileTransfer } from './file-transfer.ts';
 import { typeOf } from './mime-types.ts';
 import { type FileError, OpenFile } from './open-file.ts';
@@ -40,7 +39,7 @@ export class FileAnswer implements ClientWatcher {
 
   open(): void {
     this.#exchange.watcher = this;
-    this.#file.open(pathBytes(this.#path), (error) => {
+    this.#file.open(this.#path, this.#exchange.location.openFiles, (error) => {
       if (error !== null) this.#leave(() => this.#wish.missing('open()', error));
       else this.#opened();
     });

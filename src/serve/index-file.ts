@@ -8,6 +8,7 @@ import type { Text } from '../exchange/settings.ts';
 import { DECLINED, PENDING, type Verdict } from '../exchange/verdict.ts';
 import { answerSafely } from './answer.ts';
 import { filePathOf, pathBytes, refuseFile } from './file-path.ts';
+import { openFileCache } from './open-file-cache.ts';
 import { mayFollow } from './symbolic-links.ts';
 
 /**
@@ -42,6 +43,8 @@ class IndexSearch {
     if (name.startsWith('/')) return this.#redirect(name);
     const path = filePathOf(exchange, name);
     if (path === undefined) return 403;
+    const { openFiles } = exchange.location;
+    if (openFiles !== undefined && openFileCache(openFiles).knows(path, openFiles)) return this.#found(path, name);
     fs.stat(pathBytes(path), (error) => {
       this.#step(() => (error === null ? this.#found(path, name) : this.#miss(path, name, error)));
     });

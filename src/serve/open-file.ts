@@ -1,6 +1,9 @@
 // A file that is being read: it alone owns the descriptor and the buffer, and frees both, once, when no call of the system holds them.
 
 import fs from 'node:fs';
+import type { OpenFileRule } from '../exchange/exchange.ts';
+import { pathBytes } from './file-path.ts';
+import { type KeptFile, openFileCache } from './open-file-cache.ts';
 
 export type FileError = NodeJS.ErrnoException | null;
 
@@ -20,20 +23,58 @@ export class OpenFile {
   #buffer: Buffer | undefined = undefined;
   #calling = false;
   #closed = false;
+  /** How it may be kept open for others, and the path that they know it by. */
+  #rule: OpenFileRule | undefined = undefined;
+  #path = '';
+  /** The descriptor is the cache's. */
+  #kept: KeptFile | undefined = undefined;
 
-  open(path: Buffer, done: (error: FileError) => void): void {
+  /**
+   * @param path a byte string
+   * @param rule `open_file_cache`: where it is open already, `done` is called at once
+   */
+  open(path: string, rule: OpenFileRule | undefined, done: (error: FileError) => void): void {
+    const known = rule === undefined ? undefined : openFileCache(rule).use(path, rule);
+    if (known !== undefined) {
+      this.#takeKnown(known, rule as OpenFileRule, done);
+      return;
+    }
     this.#calling = true;
-    fs.open(path, OPEN_FLAGS, (error, descriptor) => {
+    this.#rule = rule;
+    this.#path = path;
+    fs.open(pathBytes(path), OPEN_FLAGS, (error, descriptor) => {
       if (error === null) this.#descriptor = descriptor;
+      else if (rule?.errors === true) openFileCache(rule).keepError(path, error);
       if (this.#returned()) done(error);
     });
   }
 
+  #takeKnown(known: KeptFile | NodeJS.ErrnoException, rule: OpenFileRule, done: (error: FileError) => void): void {
+    if (known instanceof Error) {
+      done(known);
+      return;
+    }
+    this.#rule = rule;
+    this.#kept = known;
+    this.#descriptor = known.descriptor;
+    done(null);
+  }
+
   stat(done: (error: FileError, stats: fs.Stats) => void): void {
+    if (this.#kept !== undefined) {
+      done(null, this.#kept.stats);
+      return;
+    }
     this.#calling = true;
     fs.fstat(this.#descriptor, (error, stats) => {
+      if (error === null && stats.isFile()) this.#keep(stats);
       if (this.#returned()) done(error, stats);
     });
+  }
+
+  #keep(stats: fs.Stats): void {
+    const rule = this.#rule;
+    if (rule !== undefined) this.#kept = openFileCache(rule).keep(this.#path, rule, this.#descriptor, stats);
   }
 
   /** Where it really is, as a byte string: of this very file, wherever its path may lead by now. Linux tells it. */
@@ -80,7 +121,13 @@ export class OpenFile {
   #free(): void {
     this.rest();
     const descriptor = this.#descriptor;
+    const kept = this.#kept;
     this.#descriptor = -1;
+    this.#kept = undefined;
+    if (kept !== undefined) {
+      openFileCache(this.#rule as OpenFileRule).release(kept);
+      return;
+    }
     // Nothing was written, so there is nothing that closing could fail to do.
     if (descriptor >= 0) fs.close(descriptor, () => {});
   }

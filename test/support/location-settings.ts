@@ -50,6 +50,7 @@ const DEFAULTS: LocationSettings = {
   logSubrequest: false,
   documentRoot: () => '/nowhere',
   filePath: (_exchange, uri) => `/nowhere${uri}`,
+  openFiles: undefined,
   symlinks: undefined,
   types: new Map(),
   defaultType: 'text/plain',
