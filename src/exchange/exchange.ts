@@ -10,14 +10,16 @@ import type { Resolver } from '../resolver/resolver.ts';
 import { type AnswerFraming, answerHeadText, UnsafeAnswerError } from './answer-head.ts';
 import { type BodyFilter, BodyFilters } from './body-filter.ts';
 import type { ClientLink, ClientWatcher } from './client-link.ts';
+import type { ClientManners, ClientVerification, HeadRules } from './client-manners.ts';
 import type { CompressionSettings } from './compression-settings.ts';
 import { gatherUntilTurnEnds } from './gathering.ts';
-import type { KeptBody, TempFolder } from './kept-body.ts';
+import type { KeptBody } from './kept-body.ts';
 import type { OpenFileRule } from './open-file-rule.ts';
 import { Pacer } from './pacer.ts';
 import type { SnapshotUse, TunnelTrace, UpstreamTrace } from './traces.ts';
 import type { Verdict } from './verdict.ts';
 
+export type { ClientVerification } from './client-manners.ts';
 export type { CompressionSettings } from './compression-settings.ts';
 export type { OpenFileRule } from './open-file-rule.ts';
 export type { SnapshotUse, TunnelTrace, UpstreamTrace } from './traces.ts';
@@ -476,7 +478,7 @@ export interface SymlinkRule {
 }
 
 /** What a location (or a server outside of its locations) does with an exchange. Times in ms, sizes in bytes. */
-export interface LocationSettings {
+export interface LocationSettings extends ClientManners {
   /** As written: `/websocket/`, `~ \.php$`, `@fallback`; '' for a server outside of its locations. */
   readonly name: string;
   readonly kind: 'prefix' | 'exact' | 'regex' | 'named' | 'server';
@@ -517,33 +519,9 @@ export interface LocationSettings {
   readonly types: ReadonlyMap<string, string>;
   readonly defaultType: string;
 
-  readonly clientMaxBodySize: number;
-  readonly clientBodyTimeout: number;
-  readonly clientBodyBufferSize: number;
-  /** Where what does not fit into that waits. */
-  readonly clientBodyFolder: TempFolder;
-  /** Whether every body is written to a file, and whether that stays. */
-  readonly clientBodyInFile: 'off' | 'clean' | 'on';
-  readonly sendTimeout: number;
   /** Bytes in a second, and how many go before without a limit; a rate of 0, and undefined: there is no limit. */
   readonly limitRate: ((exchange: Exchange) => number) | undefined;
   readonly limitRateAfter: ((exchange: Exchange) => number) | undefined;
-  readonly keepaliveTimeout: number;
-  /** The `Keep-Alive: timeout=` that is told to the client, in seconds; 0: not told. */
-  readonly keepaliveHeader: number;
-  readonly keepaliveRequests: number;
-  /** So long after it was accepted a connection gets no further request. */
-  readonly keepaliveTime: number;
-  /** So long an idle connection stays when the gateway leaves. */
-  readonly keepaliveMinTimeout: number;
-  /** The browsers that get no further request on a connection, as bits; see listen/keep-alive.ts. */
-  readonly keepaliveDisable: number;
-  /** off: an answer of unknown length ends with its connection. */
-  readonly chunkedTransferEncoding: boolean;
-  readonly lingeringClose: 'on' | 'off' | 'always';
-  readonly lingeringTime: number;
-  readonly lingeringTimeout: number;
-  readonly resetTimedoutConnection: boolean;
   /** Whether `Server:` and the pages of last resort name our version. */
   readonly serverTokens: 'on' | 'off' | 'build';
   readonly logNotFound: boolean;
@@ -569,19 +547,7 @@ export interface LocationFinder {
   named(name: string): LocationSettings | undefined;
 }
 
-/** What a server wants of its clients' certificates. */
-export interface ClientVerification {
-  /** Without one a request is refused: nginx's 496. */
-  readonly required: boolean;
-  /** One that is not signed by somebody we trust is no mistake: `optional_no_ca`. */
-  readonly anyAuthority: boolean;
-  /** `ssl_verify_depth`: how many certificates may stand between the client's and the one that is trusted. */
-  readonly depth: number;
-  /** Tells apart what certificates are verified by: authorities, revocations, depth. */
-  readonly rules: string;
-}
-
-export interface ServerSettings {
+export interface ServerSettings extends HeadRules {
   /** The first `server_name`: nginx's `$server_name`, '' where there is none. */
   readonly name: string;
   readonly locations: LocationFinder;
@@ -593,11 +559,4 @@ export interface ServerSettings {
   readonly rewrite: readonly Handler[];
   /** `ssl_verify_client`: what clients that speak TLS have to show; undefined: nothing. */
   readonly verifyClient: ClientVerification | undefined;
-  readonly clientHeaderTimeout: number;
-  readonly clientHeaderBufferSize: number;
-  readonly largeClientHeaderBuffers: { readonly number: number; readonly size: number };
-  readonly maxHeaders: number;
-  readonly ignoreInvalidHeaders: boolean;
-  readonly underscoresInHeaders: boolean;
-  readonly mergeSlashes: boolean;
 }
