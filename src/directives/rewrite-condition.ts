@@ -13,6 +13,7 @@ import { keepCaptures } from '../route/captures.ts';
 import { logMatch } from '../route/rewriting.ts';
 import { fill, type ScriptRun } from '../route/script.ts';
 import { pathBytes } from '../serve/file-path.ts';
+import { mayFollowNow } from '../serve/symbolic-links.ts';
 import type { Workshop } from './draft.ts';
 import { defineCaptures } from './named-captures.ts';
 import { scriptText } from './script-text.ts';
@@ -159,7 +160,10 @@ function testFile(exchange: Exchange, test: FileTest, path: string): boolean {
  */
 function statsOf(exchange: Exchange, path: string): Stats | undefined {
   try {
-    return statSync(pathBytes(path), { throwIfNoEntry: false });
+    const stats = statSync(pathBytes(path), { throwIfNoEntry: false });
+    const rule = exchange.location.symlinks;
+    const isHidden = stats !== undefined && rule !== undefined && !mayFollowNow(exchange, rule, path);
+    return isHidden ? undefined : stats;
   } catch (error) {
     const code = systemErrorCode(error);
     if (!IS_NOT_THERE.has(code)) exchange.log('crit', `stat() "${path}" failed (${systemErrorText(code)})`);

@@ -14,6 +14,7 @@ import type { Exchange, Text } from '../exchange/exchange.ts';
 import { DECLINED, PENDING, type Verdict } from '../exchange/verdict.ts';
 import { answerSafely } from '../serve/answer.ts';
 import { pathBytes } from '../serve/file-path.ts';
+import { mayFollow } from '../serve/symbolic-links.ts';
 import type { LocationDraft } from './draft.ts';
 import { addToAlias } from './file-places.ts';
 import { nginxModule } from './module.ts';
@@ -138,9 +139,24 @@ class FileTries {
   #looked(candidate: Candidate, name: string, path: string, error: Error | null, stats: fs.Stats): void {
     const exchange = this.#exchange;
     if (exchange.finished) return;
+    const rule = exchange.location.symlinks;
+    const found = error === null && stats.isDirectory() === candidate.isFolder;
+    if (error !== null) this.#logFault(path, error);
+    if (!found || rule === undefined) this.#goOn(candidate, name, found);
+    else
+      mayFollow(exchange, rule, path).then(
+        (may) => this.#goOn(candidate, name, may),
+        (fault: Error) => {
+          this.#logFault(path, fault);
+          this.#goOn(candidate, name, false);
+        },
+      );
+  }
+
+  #goOn(candidate: Candidate, name: string, found: boolean): void {
+    const exchange = this.#exchange;
+    if (exchange.finished) return;
     answerSafely(exchange, () => {
-      const found = error === null && stats.isDirectory() === candidate.isFolder;
-      if (error !== null) this.#logFault(path, error);
       const verdict = found ? this.#take(candidate, name) : this.next();
       if (verdict !== PENDING) exchange.resume(verdict);
     });

@@ -19,6 +19,11 @@ before(async () => {
         location /on/ { alias html/; disable_symlinks on from=$document_root; }
         location /owner/ { alias html/; disable_symlinks if_not_owner from=$document_root; }
         location /all/ { alias linked/; disable_symlinks on; }
+        location /try/ { alias html/; disable_symlinks on from=$document_root; try_files $uri /try/a.txt =404; }
+        location /try-folder/ { alias html/; disable_symlinks on from=$document_root; try_files $uri/ =410; }
+        location /try-owner/ { alias html/; disable_symlinks if_not_owner from=$document_root; try_files $uri =404; }
+        location /if/ { alias html/; disable_symlinks on from=$document_root; if (-f $request_filename) { return 204; } return 205; }
+        location /if-owner/ { alias html/; disable_symlinks if_not_owner; if (-e $request_filename) { return 204; } return 205; }
         location /from/ { alias linked/; disable_symlinks on from=$document_root; }
       }
     `,
@@ -64,9 +69,24 @@ test('if_not_owner: a link of the owner of its target is followed', async () => 
     assert.equal(await status(path), 200, path);
 });
 
+test('try_files passes over what may not be reached', async () => {
+  assert.equal((await ask(gateway.port(), 'GET /try/folder/b.txt')).text, 'b');
+  assert.equal((await ask(gateway.port(), 'GET /try/link/b.txt')).status, 404);
+  assert.equal(await status('/try-folder/link'), 410);
+  assert.equal((await ask(gateway.port(), 'GET /try-owner/link.txt')).text, 'a');
+});
+
+test('to the tests of files in "if" it is not there', async () => {
+  assert.deepEqual([await status('/if/a.txt'), await status('/if/link.txt')], [204, 205]);
+  assert.deepEqual([await status('/if/link/b.txt'), await status('/if/missing')], [205, 205]);
+  assert.deepEqual([await status('/if-owner/link.txt'), await status('/if-owner/missing')], [204, 205]);
+});
+
 test('if_not_owner: a link of somebody else is not', {
   skip: process.getuid?.() === 0 ? false : 'only root can give a link away',
 }, async () => {
   lchownSync(join(gateway.prefix, 'html/link.txt'), 12345, 12345);
   assert.equal(await status('/owner/link.txt'), 403);
+  assert.equal(await status('/try-owner/link.txt'), 404);
+  assert.equal(await status('/if-owner/link.txt'), 205);
 });
