@@ -76,18 +76,17 @@ export function compileRewrite(written: WrittenRewrite, workshop: Workshop, logs
   return rewriting(settings);
 }
 
-/** Arguments begin at the last `?`; one before it is dropped, as by nginx. Those in variables and captures are none. */
+/** Arguments begin at the first `?`; one in a variable or a capture is none. */
 function apart(parts: readonly TemplatePart[]): {
   path: readonly TemplatePart[];
   args: readonly TemplatePart[] | undefined;
 } {
-  const last = parts.findLastIndex((part) => typeof part === 'string' && part.includes('?'));
-  if (last < 0) return { path: parts, args: undefined };
-  const text = parts[last] as string;
-  const question = text.lastIndexOf('?');
-  const path = [...parts.slice(0, last), text.slice(0, question)];
+  const first = parts.findIndex((part) => typeof part === 'string' && part.includes('?'));
+  if (first < 0) return { path: parts, args: undefined };
+  const text = parts[first] as string;
+  const question = text.indexOf('?');
   return {
-    path: path.map((part) => (typeof part === 'string' ? part.replaceAll('?', '') : part)),
-    args: [text.slice(question + 1), ...parts.slice(last + 1)],
+    path: [...parts.slice(0, first), text.slice(0, question)],
+    args: [text.slice(question + 1), ...parts.slice(first + 1)],
   };
 }

@@ -12,7 +12,7 @@ export interface Rewriting {
   /** As it was written, for the log. */
   readonly written: string;
   readonly path: ScriptText;
-  /** What stands behind the last `?` of the replacement; undefined where there is none, and in a redirect, whose path it belongs to. */
+  /** What stands behind the first `?` of the replacement; undefined where there is none, and in a redirect, whose path it belongs to. */
   readonly args: ScriptText | undefined;
   /** The arguments of the request are put behind those of the replacement: it did not end in `?`. */
   readonly addsArgs: boolean;

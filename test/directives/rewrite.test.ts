@@ -84,7 +84,7 @@ describe('rewrite', () => {
     assert.equal(await textOf('/args/7'), '/echo id=7');
     assert.equal(await textOf('/drop/7?x=y'), '/echo id=7');
     assert.equal(await textOf('/bare?x=y'), '/echo ');
-    assert.equal(await textOf('/twice'), '/echoa b=c');
+    assert.equal(await textOf('/twice'), '/echo a?b=c');
   });
 
   test('escapes captures in arguments where the client has escaped something', async () => {
