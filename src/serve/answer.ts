@@ -83,12 +83,12 @@ export function sendRedirect(exchange: Exchange, status: number, target: string)
 
 /**
  * Answers with a text, and ends the exchange.
- * @param type for `Content-Type`; '' leaves the header out
+ * @param type for `Content-Type`; '' leaves the header out, as 204 does
  * @param text a byte string
  */
 export function sendText(exchange: Exchange, status: number, type: string, text: string): void {
   exchange.status = status;
-  if (type !== '') exchange.answer.set('Content-Type', type);
+  if (type !== '' && toldStatus(exchange) !== 204) exchange.answer.set('Content-Type', type);
   sendWhole(exchange, Buffer.from(text, 'latin1'));
 }
 
@@ -98,9 +98,14 @@ export function sendBytes(exchange: Exchange, status: number, body: Uint8Array):
   sendWhole(exchange, body);
 }
 
+/** The client is told of the error that is being answered, whatever its page's own status is. */
+function toldStatus({ status, errorStatus }: Exchange): number {
+  return errorStatus === 0 ? status : errorStatus;
+}
+
 /** Sends head and body together, so that they leave as one segment, and ends the exchange. */
 function sendWhole(exchange: Exchange, body: Uint8Array): void {
-  const told = exchange.errorStatus === 0 ? exchange.status : exchange.errorStatus;
+  const told = toldStatus(exchange);
   exchange.contentLength = told === 204 || told === 304 ? -1 : body.length;
   exchange.gather();
   exchange.sendHead();

@@ -76,6 +76,7 @@ describe('return with a text', () => {
   test('has no body with 204', async () => {
     const { status, headers, text } = await at('/nothing');
     assert.deepEqual([status, headers.get('content-length'), text], [204, undefined, '']);
+    assert.equal(headers.get('content-type'), undefined);
   });
 
   test('of several the first one counts', async () => {
