@@ -252,12 +252,13 @@ export class Exchange {
    */
   sendHead(): void {
     this.prepareHead();
-    if (this.limitRate !== 0) this.#pace();
+    const pacer = this.limitRate === 0 ? undefined : this.#pace();
     this.framing = this.#chooseFraming();
     this.link.settleKeepAlive();
     this.headSent = true;
     if (this.head.version === 9) return;
-    this.#sendText(this.#headText());
+    const text = this.#headText();
+    if (pacer?.takeHead(text) !== true) this.sendText(text);
   }
 
   /** What was prepared of an answer is not sent after all: another one takes its place. */
@@ -280,12 +281,12 @@ export class Exchange {
     this.#filters.add(filter);
   }
 
-  #pace(): void {
-    const { limitRate, limitRateAfter } = this.location;
-    if (this.limitRate < 0 && limitRate !== undefined) this.limitRate = limitRate(this);
-    if (this.limitRate > 0 && !this.bodiless) {
-      this.addBodyFilter(new Pacer(this, this.limitRate, limitRateAfter?.(this) ?? 0));
-    }
+  #pace(): Pacer | undefined {
+    if (this.limitRate < 0) this.limitRate = this.location.limitRate?.(this) ?? this.limitRate;
+    if (this.limitRate <= 0 || this.bodiless) return undefined;
+    const pacer = new Pacer(this, this.limitRate, this.location.limitRateAfter?.(this) ?? 0);
+    this.addBodyFilter(pacer);
+    return pacer;
   }
 
   /** The client has room again: the filters have, and behind them whoever answers. */
@@ -312,9 +313,9 @@ export class Exchange {
   }
 
   /** Text that is not of the body itself. */
-  #sendText(text: string): void {
+  sendText(text: string): boolean {
     this.bytesSent += text.length;
-    this.#hasLeft(this.link.channel.writeLatin1(text));
+    return this.#hasLeft(this.link.channel.writeLatin1(text));
   }
 
   #hasLeft(left: boolean): boolean {
@@ -344,7 +345,7 @@ export class Exchange {
 
   /** Sends a head of 1xx before the answer's own, such as 103 Early Hints. */
   sendInformational(status: number, reason: string, headers: Headers): void {
-    this.#sendText(writeResponseHead(status, reason, headers));
+    this.sendText(writeResponseHead(status, reason, headers));
   }
 
   /** Sends bytes of the body. @returns false: wait for `watcher.clientDrain` before reading on. */
@@ -402,7 +403,7 @@ export class Exchange {
     if (this.finished) return;
     this.finished = true;
     this.#dropFilters();
-    if (this.framing === 'chunked' && !this.bodiless && !this.aborted) this.#sendText(this.#lastChunk());
+    if (this.framing === 'chunked' && !this.bodiless && !this.aborted) this.sendText(this.#lastChunk());
     this.release();
     this.link.exchangeDone();
   }

@@ -10,6 +10,8 @@ export interface PacedAnswer {
   readonly startedAt: number;
   /** What has been sent, head and framing included. */
   readonly bytesSent: number;
+  /** Sends a part of the head. @returns false: the client takes no more for now, and `drain` will come */
+  sendText(text: string): boolean;
 }
 
 /**
@@ -28,6 +30,8 @@ export class Pacer extends BodyFilter implements DeadlineOwner {
   /** One write's worth at most, where the source heeds what it is told. */
   #queue: Buffer[] = [];
   #pending = 0;
+  /** What is left of a long head. */
+  #head = '';
   /** The client takes nothing at the moment. */
   #blocked = false;
   #ending = false;
@@ -37,6 +41,15 @@ export class Pacer extends BodyFilter implements DeadlineOwner {
     this.#answer = answer;
     this.#rate = rate;
     this.#after = after;
+  }
+
+  /** A head that is longer than what may leave at once leaves bit by bit, too. @returns false: it is not; send it */
+  takeHead(text: string): boolean {
+    if (text.length <= this.#rate + this.#after) return false;
+    this.#head = text;
+    this.#pending += text.length;
+    this.#goOn();
+    return true;
   }
 
   write(bytes: Uint8Array, start: number, end: number): boolean {
@@ -66,6 +79,7 @@ export class Pacer extends BodyFilter implements DeadlineOwner {
   override close(): void {
     this.#deadline.clear();
     this.#queue = [];
+    this.#head = '';
     this.#pending = 0;
   }
 
@@ -75,6 +89,7 @@ export class Pacer extends BodyFilter implements DeadlineOwner {
   }
 
   #goOn(): void {
+    if (this.#head !== '' && !this.#passHead()) return;
     while (this.#pending > 0 && !this.#blocked) {
       const first = this.#queue[0] as Buffer;
       const passed = this.#pass(first, 0, first.length);
@@ -88,16 +103,40 @@ export class Pacer extends BodyFilter implements DeadlineOwner {
     else this.source.drain();
   }
 
+  /** @returns whether all of it has left */
+  #passHead(): boolean {
+    if (this.#blocked) return false;
+    const allowed = this.#allowedOf(this.#head.length);
+    if (allowed > 0) {
+      const part = this.#head.slice(0, allowed);
+      this.#head = this.#head.slice(allowed);
+      this.#pending -= allowed;
+      this.#account(allowed);
+      if (!this.#answer.sendText(part)) this.#blocked = true;
+    }
+    if (this.#head !== '') this.#await();
+    return this.#head === '';
+  }
+
   /** Lets through what may leave now, and sees to it that the rest has its turn. @returns how much that was */
   #pass(bytes: Uint8Array, start: number, end: number): number {
-    const allowed = this.#dueAt > now() ? 0 : Math.max(0, Math.min(end - start, this.#allowance()));
+    const allowed = this.#allowedOf(end - start);
     if (allowed > 0) {
-      const free = Math.max(0, this.#after - this.#answer.bytesSent);
+      this.#account(allowed);
       if (!this.outlet.write(bytes, start, start + allowed)) this.#blocked = true;
-      this.#dueAt += (Math.max(0, allowed - free) * 1000) / this.#rate;
     }
     if (allowed < end - start) this.#await();
     return allowed;
+  }
+
+  #allowedOf(length: number): number {
+    return this.#dueAt > now() ? 0 : Math.max(0, Math.min(length, this.#allowance()));
+  }
+
+  /** Before it leaves: so much will have to be waited for. */
+  #account(count: number): void {
+    const free = Math.max(0, this.#after - this.#answer.bytesSent);
+    this.#dueAt += (Math.max(0, count - free) * 1000) / this.#rate;
   }
 
   /** How much may leave now; what is not above 0 says how much too much has left. */

@@ -7,10 +7,19 @@ import { Pacer } from '../../src/exchange/pacer.ts';
 const BYTES = Buffer.alloc(10_000, 'x');
 
 function paced(rate: number, after: number, headLength = 0) {
-  const answer = { startedAt: Date.now(), bytesSent: headLength };
-  const events = { ended: 0, drained: 0, takes: true };
-  const pacer = new Pacer(answer, rate, after);
+  const events = { ended: 0, drained: 0, takes: true, head: '' };
+  const answer = {
+    startedAt: Date.now(),
+    bytesSent: headLength,
+    sendText(text: string): boolean {
+      events.head += text;
+      this.bytesSent += text.length;
+      wake();
+      return events.takes;
+    },
+  };
   let wake = (): void => {};
+  const pacer = new Pacer(answer, rate, after);
   pacer.outlet = {
     write: (_bytes, start, end) => {
       answer.bytesSent += end - start;
@@ -81,4 +90,19 @@ test('a client that takes nothing holds the body up, and its source hears when i
   other.pacer.drain();
   assert.equal(other.events.drained, 1);
   other.pacer.close();
+});
+
+test('a head of more than a second’s worth leaves bit by bit, and the body behind it', async () => {
+  const { pacer, answer, events, next } = paced(20_000, 0);
+  const head = 'h'.repeat(21_000);
+  assert.equal(pacer.takeHead('short'), false);
+  assert.equal(pacer.takeHead(head), true);
+  assert.equal(events.head.length >= 20_000 && events.head.length < 21_000, true, `${events.head.length}`);
+  assert.equal(pacer.write(BYTES, 0, 10), false);
+  pacer.end();
+  assert.equal(pacer.pendingBytes, head.length + 10 - answer.bytesSent);
+  while (events.ended === 0) await next();
+  assert.equal(events.head, head);
+  assert.equal(answer.bytesSent, head.length + 10);
+  assert.ok(Date.now() - answer.startedAt >= 50);
 });
