@@ -186,6 +186,7 @@ type Failed = (server: NameServer, error: Error) => void;
 class UdpLink {
   readonly #socket: UdpSocket;
   #connected = false;
+  #closed = false;
   #waiting: readonly Buffer[] = [];
 
   constructor(server: NameServer, received: Received, failed: Failed) {
@@ -193,9 +194,12 @@ class UdpLink {
     this.#socket.unref();
     this.#socket.on('error', (error) => failed(server, error));
     this.#socket.on('message', (message) => received(server, message, false));
-    this.#socket.connect(server.port, server.host, () => {
-      this.#connected = true;
-      this.send(this.#waiting);
+    // Node gives this an error where there is no way to the server, whatever its types say.
+    this.#socket.connect(server.port, server.host, (error?: Error) => {
+      if (this.#closed) return;
+      this.#connected = error === undefined;
+      if (error === undefined) this.send(this.#waiting);
+      else failed(server, error);
     });
   }
 
@@ -206,6 +210,7 @@ class UdpLink {
   }
 
   close(): void {
+    this.#closed = true;
     this.#socket.removeAllListeners();
     // It may still be connecting, and fail at that.
     this.#socket.on('error', () => {});

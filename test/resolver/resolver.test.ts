@@ -182,6 +182,18 @@ describe('name servers', () => {
     assert.match(complaints[0] ?? '', /failed \(111: Connection refused\) while resolving, resolver: 127\.0\.0\.1:/);
   });
 
+  test('that there is no way to are passed over as well', async (context) => {
+    const there = await DnsServer.start(context, dnsZone({ 'a.test A': ONE }));
+    // Nobody may send to everybody without having said so.
+    const servers = [
+      { host: '255.255.255.255', port: 53 },
+      { host: '127.0.0.1', port: there.port },
+    ];
+    const { name, complaints } = await scene(context, () => undefined, { servers });
+    assert.equal((await name('a.test')).code, 0);
+    assert.match(complaints[0] ?? '', /^connect\(\) failed \(13: Permission denied\) while resolving, resolver: /);
+  });
+
   test('that are silent are asked again, the next one after 5 seconds', async (context) => {
     const second = await DnsServer.start(context, dnsZone({ 'a.test A': ONE }));
     const first = await DnsServer.start(context, () => undefined);
