@@ -39,6 +39,8 @@ export class Gateway implements ConnectionHost {
   #running: Running | undefined = undefined;
   #firstConnection: ClientConnection | undefined = undefined;
   #connectionCount = 0;
+  /** So many of them have been told to `connectionCounts`. */
+  #countedActive = 0;
   /** PROXY headers and TLS handshakes under way. */
   readonly #greetings = new Set<Greeting>();
   #left: (() => void) | undefined = undefined;
@@ -53,10 +55,12 @@ export class Gateway implements ConnectionHost {
       handedOver: (exchange, tunnel) => {
         this.#release(exchange);
         this.liveTunnels.add(tunnel as Tunnel);
+        this.#countActive();
       },
       ended: (exchange, tunnel) => {
         this.exchangeEnded(exchange);
         this.liveTunnels.remove(tunnel as Tunnel);
+        this.#countActive();
       },
     });
     this.liveTunnels.whenEmpty = () => this.#checkLeft();
@@ -79,6 +83,7 @@ export class Gateway implements ConnectionHost {
     const listeners = new Map(snapshot.listeners.map((listener) => [listener.address.key, listener]));
     this.#running = { snapshot, listeners, retired };
     for (const [name, upstream] of snapshot.upstreams ?? []) upstream.begin(old?.snapshot.upstreams?.get(name));
+    this.pipeline.connectionCounts = snapshot.connectionCounts;
     for (const upstream of old?.snapshot.upstreams?.values() ?? []) upstream.retire();
     if (old !== undefined && old.snapshot.use.count === 0) old.retired();
     else if (old !== undefined) old.snapshot.use.retired = old.retired;
@@ -91,6 +96,8 @@ export class Gateway implements ConnectionHost {
     else {
       const greeting = acceptConnection(socket, listener, this.#nextNumber(), this.#open, this.#greeted);
       if (greeting !== undefined) this.#greetings.add(greeting);
+      this.pipeline.connectionCounts.accept();
+      this.#countActive();
     }
   }
 
@@ -143,7 +150,16 @@ export class Gateway implements ConnectionHost {
     return connection.ends.tlsServer ?? this.#listener(connection).defaultServer;
   }
 
+  headBegins(): void {
+    this.pipeline.connectionCounts.headBegins();
+  }
+
+  headEnds(): void {
+    this.pipeline.connectionCounts.headEnds();
+  }
+
   exchangeBegins(exchange: Exchange): void {
+    this.pipeline.connectionCounts.requestBegins();
     this.#hold(exchange);
     if (exchange.link.ends.plainOnTls) {
       exchange.log('info', 'client sent plain HTTP request to HTTPS port while reading client request headers');
@@ -163,6 +179,7 @@ export class Gateway implements ConnectionHost {
   }
 
   refuse(exchange: Exchange, status: number, reason: string): void {
+    this.pipeline.connectionCounts.requestBegins();
     this.#hold(exchange);
     exchange.log('info', `${reason} while reading client request headers`);
     exchange.fail(status);
@@ -172,6 +189,7 @@ export class Gateway implements ConnectionHost {
     for (const log of exchange.location.log) log(exchange);
     exchange.requestBody?.close();
     exchange.over();
+    this.pipeline.connectionCounts.requestEnds();
     this.#release(exchange);
   }
 
@@ -183,11 +201,13 @@ export class Gateway implements ConnectionHost {
     connection.previous = undefined;
     connection.next = undefined;
     this.#connectionCount--;
+    this.#countActive();
     this.#checkLeft();
   }
 
   readonly #greeted = (greeting: Greeting): void => {
     this.#greetings.delete(greeting);
+    this.#countActive();
     this.#checkLeft();
   };
 
@@ -197,11 +217,19 @@ export class Gateway implements ConnectionHost {
     if (connection.next !== undefined) connection.next.previous = connection;
     this.#firstConnection = connection;
     this.#connectionCount++;
+    this.#countActive();
     if (unread !== undefined) connection.channelData(unread, 0, unread.length);
   };
 
   #listener(connection: ClientConnection): ListenSettings {
     return this.#running?.listeners.get(connection.ends.listener.address.key) ?? connection.ends.listener;
+  }
+
+  #countActive(): void {
+    const active = this.connections + this.tunnels;
+    if (active === this.#countedActive) return;
+    this.pipeline.connectionCounts.change(active - this.#countedActive);
+    this.#countedActive = active;
   }
 
   #nextNumber(): number {

@@ -5,6 +5,7 @@ import type { SyslogTarget } from './diagnostics/syslog.ts';
 import type { SnapshotUse } from './exchange/exchange.ts';
 import type { ListenSettings } from './listen/listen-settings.ts';
 import type { Upstream } from './upstream/upstream.ts';
+import type { ConnectionCounts } from './zones/connection-counts.ts';
 
 /** One target of `error_log`: a file (absolute path), or the standard error output. */
 export interface ErrorLogTarget {
@@ -44,6 +45,8 @@ export interface Snapshot {
   readonly tempFolders: ReadonlyMap<string, boolean>;
   readonly listeners: readonly ListenSettings[];
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  /** What `stub_status` tells, over all workers. */
+  readonly connectionCounts: ConnectionCounts;
   /** Exchanges that began under this snapshot and have not ended; the old configuration has gone when it is 0. */
   readonly use: SnapshotUse;
 }

@@ -32,6 +32,7 @@ import { splitClients } from './split-clients.ts';
 import { ssi } from './ssi.ts';
 import { ssl } from './ssl.ts';
 import { staticFiles } from './static.ts';
+import { stubStatus } from './stub-status.ts';
 import { tryFiles } from './try-files.ts';
 import { tuning } from './tuning.ts';
 import { upstream } from './upstream.ts';
@@ -61,6 +62,7 @@ export const allModules: readonly Module[] = [
   proxy,
   proxyCache,
   emptyGif,
+  stubStatus,
   // Content where no other handler answers, in this order.
   randomIndex,
   indexPage,

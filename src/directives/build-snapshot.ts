@@ -5,6 +5,7 @@ import type { ServerSettings } from '../exchange/exchange.ts';
 import type { ListenSettings } from '../listen/listen-settings.ts';
 import type { CoreSettings, Snapshot } from '../snapshot.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import { ConnectionCounts } from '../zones/connection-counts.ts';
 import type {
   HttpDraft,
   LocationDraft,
@@ -138,6 +139,7 @@ export function freezeSnapshot(draft: SnapshotDraft, listeners: readonly ListenS
     tempFolders: draft.workshop.tempFolders,
     listeners: Object.freeze(listeners),
     upstreams,
+    connectionCounts: ConnectionCounts.of(draft.workshop.zones),
     use: { count: 0, retired: undefined },
   });
 }

@@ -26,10 +26,12 @@ export interface ClientWatcher {
   clientGone(): void;
 }
 
-/** The client's end of a connection as its socket has it, and what the PROXY protocol said of it before the first request. */
+/** The two ends of a connection as its socket has them, and what the PROXY protocol said of it before the first request. */
 export interface ClientEnd {
   readonly clientAddress: string;
   readonly clientPort: number;
+  readonly serverAddress: string;
+  readonly serverPort: number;
   readonly proxyHeader: ProxyHeader | undefined;
   /** What is known of a client that speaks TLS. */
   readonly tls: ClientTls | undefined;
@@ -50,8 +52,6 @@ export interface ClientLink {
   readonly clientPort: number;
   /** Where the connection itself came from, whoever it acts for. */
   readonly ends: ClientEnd;
-  readonly serverAddress: string;
-  readonly serverPort: number;
   /** The request came behind another one whose answer was still under way. */
   readonly pipelined: boolean;
   /** The gateway is leaving or the client asked: no further request on this connection. */

@@ -7,6 +7,7 @@ import { Headers } from '../http1/headers.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import type { Resolver } from '../resolver/resolver.ts';
+import type { ConnectionCounts } from '../zones/connection-counts.ts';
 import { type AnswerFraming, answerHeadText, UnsafeAnswerError } from './answer-head.ts';
 import { type BodyFilter, BodyFilters } from './body-filter.ts';
 import type { ClientLink, ClientWatcher } from './client-link.ts';
@@ -26,6 +27,8 @@ export type { SnapshotUse, TunnelTrace, UpstreamTrace } from './traces.ts';
 
 /** What moves an exchange on from outside the path: route/phases.ts fulfils it. */
 export interface Pipeline {
+  /** What `stub_status` tells. */
+  readonly connectionCounts: ConnectionCounts;
   /** Goes on after a handler that said PENDING. */
   resume(exchange: Exchange, verdict: Verdict): void;
   /** Answers with a status: `error_page`, else the page of last resort. */
@@ -174,8 +177,12 @@ export class Exchange {
     this.#notes.set(key, value);
   }
 
-  /** `release` is called once, when the exchange has been logged: its tunnel, too, is over then. */
+  /** `release` is called once, when the exchange has been logged: its tunnel, too, is over then. A subrequest is part of its parent. */
   whenOver(release: () => void): void {
+    if (this.parent !== undefined) {
+      this.parent.whenOver(release);
+      return;
+    }
     this.#held ??= [];
     this.#held.push(release);
   }

@@ -78,12 +78,6 @@ class Subrequest implements ClientLink, ClientWatcher {
   get ends(): ClientEnd {
     return this.#parent.link.ends;
   }
-  get serverAddress(): string {
-    return this.#parent.link.serverAddress;
-  }
-  get serverPort(): number {
-    return this.#parent.link.serverPort;
-  }
   get pipelined(): boolean {
     return this.#parent.link.pipelined;
   }

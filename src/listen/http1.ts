@@ -22,6 +22,9 @@ export interface ConnectionHost {
   serverOf(connection: ClientConnection, host: string, exchange: Exchange): ListenedServer;
   /** The listener's default server, or the one that the TLS handshake was for: what holds before a request is known. */
   defaultServer(connection: ClientConnection): ListenedServer;
+  /** A head has begun to come that is not whole; and is now, or will never be. */
+  headBegins(): void;
+  headEnds(): void;
   exchangeBegins(exchange: Exchange): void;
   /** A head that is no request: `status` is what to answer. */
   refuse(exchange: Exchange, status: number, reason: string): void;
@@ -59,6 +62,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   readonly channel: Channel;
   readonly ends: ConnectionEnds;
   readonly acceptedAt = Date.now();
+  readonly id: number;
   clientAddress: string;
   clientPort: number;
   keepAlive = true;
@@ -105,6 +109,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     this.#host = host;
     this.channel = channel;
     this.ends = ends;
+    this.id = ends.id;
     this.clientAddress = ends.clientAddress;
     this.clientPort = ends.clientPort;
     this.#deadline = new Deadline(this);
@@ -114,16 +119,6 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     channel.owner = this;
     this.#deadline.set(settings.clientHeaderTimeout);
     channel.resume();
-  }
-
-  get id(): number {
-    return this.ends.id;
-  }
-  get serverAddress(): string {
-    return this.ends.serverAddress;
-  }
-  get serverPort(): number {
-    return this.ends.serverPort;
   }
 
   // From the channel.
@@ -386,6 +381,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   /** The first head has the time since the connection was accepted: who says nothing for a while gets no more of it. */
   #awaitHead(): void {
     this.#state = 'head';
+    this.#host.headBegins();
     this.#headBegan = Date.now();
     if (this.requests > 0) this.#deadline.set(this.#host.defaultServer(this).settings.clientHeaderTimeout);
   }
@@ -399,6 +395,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
 
   #newExchange(head: RequestHead): Exchange {
     const startedAt = this.#state === 'head' ? this.#headBegan : Date.now();
+    if (this.#state === 'head') this.#host.headEnds();
     this.#state = 'exchange';
     this.#deadline.clear();
     this.#continueSent = false;
@@ -579,6 +576,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   }
 
   #sayGoodbye(): void {
+    if (this.#state === 'head') this.#host.headEnds();
     this.#state = 'gone';
     this.#stash = undefined;
     this.#deadline.clear();
@@ -587,6 +585,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
 
   /** A tunnel keeps this object for its log line, but not what only requests need. */
   #leave(): void {
+    if (this.#state === 'head') this.#host.headEnds();
     this.#state = 'gone';
     this.#deadline.clear();
     this.#exchange = undefined;

@@ -6,6 +6,7 @@ import type { Exchange, Pipeline, TunnelTrace } from '../exchange/exchange.ts';
 import type { ErrorPage, Handler, LocationSettings } from '../exchange/settings.ts';
 import { ALLOWED, DECLINED, DONE, PENDING, type Verdict } from '../exchange/verdict.ts';
 import { Headers } from '../http1/headers.ts';
+import { ConnectionCounts } from '../zones/connection-counts.ts';
 import { refuseLater } from './auth-delay.ts';
 
 const POST_READ = 0;
@@ -41,6 +42,8 @@ const KEPT_WITH_PAGE = ['www-authenticate', 'proxy-authenticate', 'location'];
 const REDIRECT_STATUSES = new Set([301, 302, 303, 307, 308]);
 
 export class Phases implements Pipeline {
+  /** Of the gateway that these phases are part of. */
+  connectionCounts = ConnectionCounts.alone();
   readonly #ends: PhaseEnds;
 
   constructor(ends: PhaseEnds) {

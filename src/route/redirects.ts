@@ -23,7 +23,7 @@ export function locationOf(exchange: Exchange, target: string): string {
 
 function originOf(exchange: Exchange): string {
   const secure = exchange.link.ends.tls !== undefined;
-  const { serverPort } = exchange.link;
+  const { serverPort } = exchange.link.ends;
   const named = exchange.location.portInRedirect && serverPort !== 0 && serverPort !== (secure ? 443 : 80);
   return `${secure ? 'https' : 'http'}://${hostOf(exchange)}${named ? `:${serverPort}` : ''}`;
 }
@@ -33,7 +33,7 @@ function hostOf(exchange: Exchange): string {
   const { head, link, location, server } = exchange;
   if (location.serverNameInRedirect && server.name !== '') return server.name;
   if (head.host !== '') return head.host;
-  return link.serverAddress.includes(':') ? `[${link.serverAddress}]` : link.serverAddress;
+  return link.ends.serverAddress.includes(':') ? `[${link.ends.serverAddress}]` : link.ends.serverAddress;
 }
 
 function escapeControls(text: string): string {

@@ -7,6 +7,7 @@ import type { ServerSettings } from '../../src/exchange/settings.ts';
 import { Gateway } from '../../src/gateway.ts';
 import type { ListenSettings } from '../../src/listen/listen-settings.ts';
 import type { Snapshot } from '../../src/snapshot.ts';
+import { ConnectionCounts } from '../../src/zones/connection-counts.ts';
 
 /** An error log that keeps its lines: `[level] message`, without what stands behind the first comma. */
 export class KeptLog implements ErrorLog {
@@ -47,6 +48,10 @@ function snapshotOf(settings: ServerSettings, port: number): Snapshot {
     defaultServer: server,
     find: () => server,
   };
-  const snapshot = { listeners: [listener], use: { count: 0, retired: undefined } };
+  const snapshot = {
+    listeners: [listener],
+    connectionCounts: ConnectionCounts.alone(),
+    use: { count: 0, retired: undefined },
+  };
   return snapshot as unknown as Snapshot;
 }
