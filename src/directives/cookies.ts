@@ -27,6 +27,11 @@ export function answerCookie(headers: Headers, lowerName: string): string | unde
 
 function valueFor(pair: string, lowerName: string): string | undefined {
   const equals = pair.indexOf('=');
-  if (equals < lowerName.length || lowerCase(pair.slice(0, equals).trim()) !== lowerName) return undefined;
-  return pair.slice(equals + 1).trimStart();
+  if (equals < lowerName.length || lowerCase(withoutSpaces(pair.slice(0, equals))) !== lowerName) return undefined;
+  return pair.slice(equals + 1).replace(/^ +/, '');
+}
+
+/** A tab is a part of the name, as in nginx. */
+function withoutSpaces(text: string): string {
+  return text.replace(/^ +| +$/g, '');
 }

@@ -8,19 +8,21 @@ import {
   count,
   flag,
   integer,
-  offset,
   oneOf,
   optional,
   rest,
   seconds,
   size,
   someOf,
+  template,
   time,
   word,
 } from '../config/values.ts';
 import type { Handler, LocationSettings, ServerSettings } from '../exchange/exchange.ts';
 import { DECLINED } from '../exchange/verdict.ts';
 import { MSIE6, SAFARI } from '../listen/keep-alive.ts';
+import { clientBodyDirectives, clientBodySettings } from './client-body.ts';
+import { anyOf } from './conditions.ts';
 import { compileSymlinks, symlinksKind } from './disable-symlinks.ts';
 import type { Level, LocationDraft, Mutable, ServerDraft, Workshop } from './draft.ts';
 import { compileErrorPages, errorPageKind } from './error-page.ts';
@@ -36,7 +38,6 @@ import { poolSize } from './pool-size.ts';
 import { nameResolution, noteResolution, resolverDirectives } from './resolver.ts';
 import { firstName, serverNameKind } from './server-name.ts';
 import { compileSize, sizeValue } from './size-value.ts';
-import { tempFolder, temporaryFolder } from './temporary-folder.ts';
 
 const EVERYWHERE = ['http', 'server', 'location', 'if'] as const;
 const SETTINGS = ['http', 'server', 'location'] as const;
@@ -181,34 +182,13 @@ const table = directives({
     default: '60s',
     doc: 'How long a client may take for the head of a request; then 408. Also for the TLS handshake.',
   },
-  client_body_timeout: {
+  ...clientBodyDirectives,
+  early_hints: {
     in: SETTINGS,
-    args: [time('time')],
-    default: '60s',
-    doc: 'How long a client may pause within a body; then 408.',
-  },
-  client_max_body_size: {
-    in: SETTINGS,
-    args: [offset('size')],
-    default: '1m',
-    doc: 'The largest body of a request; more is answered with 413. 0: no limit.',
-  },
-  client_body_buffer_size: {
-    in: SETTINGS,
-    args: [size('size')],
-    default: '8k',
-    doc: 'So much of a body is gathered in memory before the upstream is asked (`proxy_request_buffering on`); a larger one in a temporary file.',
-  },
-  client_body_in_file_only: {
-    in: SETTINGS,
-    args: [oneOf('how', 'on', 'off', 'clean')],
-    default: 'off',
-    doc: 'Whether every body that is gathered is written to a file: `on` leaves it there for good, `clean` removes it after the request.',
-  },
-  client_body_temp_path: {
-    in: SETTINGS,
-    args: temporaryFolder,
-    doc: 'The folder for bodies of requests that do not fit `client_body_buffer_size`; up to three levels of folders below it, each of so many characters. Default: `client_body_temp` of the prefix.',
+    args: [rest(template('condition'))],
+    many: true,
+    since: '1.29.0',
+    doc: 'Passes interim answers of an upstream (103 Early Hints) to clients of HTTP/1.1, where one of the values is neither empty nor `0`. By default they are not passed.',
   },
   client_header_buffer_size: {
     in: SERVERS,
@@ -400,7 +380,6 @@ function locationSettings(set: Set, { workshop, overlays }: LocationDraft): Part
     authDelay: set.auth_delay,
     types: mediaTypes(set.types, workshop),
     defaultType: byteString(set.default_type),
-    clientBodyFolder: tempFolder(set.client_body_temp_path, 'client_body_temp', workshop),
     errorPages: compileErrorPages(set.error_page, workshop),
     recursiveErrorPages: set.recursive_error_pages,
     serverTokens: set.server_tokens,
@@ -418,10 +397,8 @@ function locationSettings(set: Set, { workshop, overlays }: LocationDraft): Part
 
 function timesAndSizes(set: Set, workshop: Workshop): Partial<Mutable<LocationSettings>> {
   return {
-    clientBodyTimeout: set.client_body_timeout,
-    clientMaxBodySize: set.client_max_body_size,
-    clientBodyBufferSize: set.client_body_buffer_size,
-    clientBodyInFile: set.client_body_in_file_only,
+    ...clientBodySettings(set, workshop),
+    earlyHints: anyOf(set.early_hints.flat(), workshop),
     keepaliveTimeout: set.keepalive_timeout.timeout,
     keepaliveHeader: Math.floor((set.keepalive_timeout.header ?? 0) / 1000),
     keepaliveRequests: set.keepalive_requests,

@@ -65,7 +65,7 @@ const ofRequest: Variables = {
   'http_*': ({ head }, name) => field(head.headers, name),
   'cookie_*': ({ head }, name) => requestCookie(head.headers, name),
   content_length: ({ head }) => (head.contentLength < 0 ? undefined : `${head.contentLength}`),
-  content_type: ({ head }) => head.headers.get('content-type'),
+  content_type: ({ head }) => head.headers.getJoined('content-type'),
   request_body: ({ requestBody }) => {
     if (requestBody === undefined || requestBody.file !== undefined) return undefined;
     return Buffer.concat(requestBody.pieces).toString('latin1');

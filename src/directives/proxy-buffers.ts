@@ -1,7 +1,10 @@
-// nginx's rules for the sizes of proxy_pass's buffers: what is refused there is refused here.
+// The buffers of proxy_pass: nginx's rules for their sizes, and the file behind them.
 // https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_busy_buffers_size
 
+import type { TempFolder } from '../exchange/kept-body.ts';
+import type { SpoolSettings } from '../serve/answer-spool.ts';
 import type { Level, Workshop } from './draft.ts';
+import { tempFolder, type WrittenFolder } from './temporary-folder.ts';
 
 interface BuffersSet {
   readonly proxy_buffer_size: number;
@@ -9,6 +12,24 @@ interface BuffersSet {
   readonly proxy_busy_buffers_size: number | undefined;
   readonly proxy_temp_file_write_size: number | undefined;
   readonly proxy_max_temp_file_size: number | undefined;
+}
+
+interface SpoolSet extends BuffersSet {
+  readonly proxy_temp_path: WrittenFolder | undefined;
+}
+
+const DEFAULT_MOST = 1024 ** 3;
+
+/** Where what a slow client has not taken of an answer waits; undefined: at the peer. */
+export function spoolSettings(set: SpoolSet, workshop: Workshop): SpoolSettings | undefined {
+  const most = set.proxy_max_temp_file_size ?? DEFAULT_MOST;
+  if (most === 0) return undefined;
+  const writeSize = set.proxy_temp_file_write_size ?? 2 * Math.max(set.proxy_buffer_size, set.proxy_buffers.size);
+  return { folder: answerFolder(set, workshop), most, writeSize };
+}
+
+export function answerFolder(set: Pick<SpoolSet, 'proxy_temp_path'>, workshop: Workshop): TempFolder {
+  return tempFolder(set.proxy_temp_path, 'proxy_temp', workshop);
 }
 
 const NAMES = [

@@ -17,9 +17,10 @@ import { fieldName } from './field-name.ts';
 import { nginxModule } from './module.ts';
 import { answerChanges, checkProxyAnswers, headersToHide, proxyAnswerDirectives } from './proxy-answers.ts';
 import { fromAddress, fromKind } from './proxy-bind.ts';
-import { checkBuffers } from './proxy-buffers.ts';
+import { answerFolder, checkBuffers, spoolSettings } from './proxy-buffers.ts';
 import { fixedTarget, madeUpTarget, type Scheme, schemeOf, schemeOfUrl } from './proxy-target.ts';
 import { checkProxyTls, chosenConnection, proxyTls, proxyTlsDirectives, tlsName } from './proxy-tls.ts';
+import { compileSize, sizeValue } from './size-value.ts';
 import { needsFolder, temporaryFolder } from './temporary-folder.ts';
 
 const SETTINGS = ['http', 'server', 'location'] as const;
@@ -36,7 +37,6 @@ const SOCKET_BUFFER = {
   doc: 'Node cannot set the buffers of a TCP socket: they are those of the system.',
 } as const;
 const TABLES = { in: SETTINGS, effect: 'no effect', doc: 'Tables grow as they need.' } as const;
-const FILES = { in: SETTINGS, effect: 'no effect', doc: 'There are no temporary files.' } as const;
 
 const table = directives({
   proxy_pass: {
@@ -101,8 +101,7 @@ const table = directives({
     in: SETTINGS,
     args: [flag],
     default: 'on',
-    doc: 'Whether an answer may wait in memory, up to `proxy_buffers`, for a slow client; off: it is read only as fast as the client takes it. Tunnels are never buffered.',
-    differs: 'There are no temporary files yet: what does not fit waits at the upstream.',
+    doc: 'Whether an answer may wait for a slow client, in memory up to `proxy_buffers`, and beyond that in a temporary file; off: it is read only as fast as the client takes it. Tunnels are never buffered.',
   },
   proxy_buffer_size: {
     in: SETTINGS,
@@ -122,8 +121,21 @@ const table = directives({
     effect: 'no effect',
     doc: 'Whatever has come is sent at once.',
   },
-  proxy_max_temp_file_size: { ...FILES, args: [size('size')] },
-  proxy_temp_file_write_size: { ...FILES, args: [size('size')] },
+  proxy_max_temp_file_size: {
+    in: SETTINGS,
+    args: [size('size')],
+    doc: 'So much of an answer may wait in a temporary file for a slow client, beyond `proxy_buffers`; then the upstream has to wait. 0: there is no file. Default: 1024m.',
+  },
+  proxy_temp_file_write_size: {
+    in: SETTINGS,
+    args: [size('size')],
+    doc: 'So much is written to such a file at once. Default: twice the larger one of `proxy_buffer_size` and a buffer of `proxy_buffers`.',
+  },
+  proxy_limit_rate: {
+    in: SETTINGS,
+    args: [sizeValue('rate')],
+    doc: 'How many bytes of an answer are read from the upstream in a second, with `proxy_buffering`; variables are allowed. 0, and by default: no limit.',
+  },
   proxy_request_buffering: {
     in: SETTINGS,
     args: [flag],
@@ -191,7 +203,11 @@ const table = directives({
   },
   ...proxyAnswerDirectives,
   ...proxyTlsDirectives,
-  proxy_temp_path: { ...FILES, args: temporaryFolder },
+  proxy_temp_path: {
+    in: SETTINGS,
+    args: temporaryFolder,
+    doc: 'The folder for answers that wait for a slow client; up to three levels of folders below it, each of so many characters. Default: `proxy_temp` of the prefix.',
+  },
   proxy_headers_hash_max_size: { ...TABLES, args: [integer('size')] },
   proxy_headers_hash_bucket_size: { ...TABLES, args: [integer('size')] },
   proxy_send_lowat: { in: SETTINGS, args: [size('size')], effect: 'no effect', doc: 'It has no effect on Linux.' },
@@ -220,6 +236,7 @@ export const proxy = nginxModule('http_proxy', {
     const handler = proxyHandler(set, set.proxy_pass, draft, level);
     if (handler === undefined) return;
     needsFolder(draft.settings.clientBodyFolder, draft.workshop);
+    needsFolder(answerFolder(set, draft.workshop), draft.workshop);
     draft.settings.autoRedirect = draft.pattern.text.endsWith('/');
     draft.contentHandler = handler;
   },
@@ -308,9 +325,11 @@ function proxySettings(
     passRequestBody: set.proxy_pass_request_body,
     hideHeaders: headersToHide(set),
     passTrailers: set.proxy_pass_trailers,
-    forceRanges: set.proxy_force_ranges,
     requestBuffering: set.proxy_request_buffering,
     buffering: set.proxy_buffering,
+    spool: spoolSettings(set, draft.workshop),
+    readRate: compileSize(set.proxy_limit_rate, draft.workshop),
+    forceRanges: set.proxy_force_ranges,
     buffersSize: set.proxy_buffers.number * set.proxy_buffers.size,
     ignoreClientAbort: set.proxy_ignore_client_abort,
     interceptErrors: set.proxy_intercept_errors,

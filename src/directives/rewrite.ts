@@ -188,7 +188,9 @@ function redirecting(status: number, url: Text): Step {
 function answering(status: number, body: Text): Step {
   return (exchange) => {
     const { types, defaultType } = exchange.location;
-    sendText(exchange, status, typeOf(exchange.uri, types, defaultType), body(exchange));
+    // Who has sent us here with X-Accel-Redirect may have said it better.
+    const type = exchange.answer.get('content-type') ?? typeOf(exchange.uri, types, defaultType);
+    sendText(exchange, status, type, body(exchange));
     // The exchange is finished: no later phase may look at it.
     return PENDING;
   };

@@ -10,7 +10,7 @@ const level = <const Name extends string>(name: Name) =>
 
 export const temporaryFolder = [path('path'), level('level1'), level('level2'), level('level3')] as const;
 
-interface WrittenFolder {
+export interface WrittenFolder {
   readonly path: string;
   readonly level1: number | undefined;
   readonly level2: number | undefined;

@@ -527,6 +527,8 @@ export interface LocationSettings extends ClientManners {
   readonly types: ReadonlyMap<string, string>;
   readonly defaultType: string;
 
+  /** Whether interim answers of an upstream go to this client; undefined: they do not. */
+  readonly earlyHints: ((exchange: Exchange) => boolean) | undefined;
   /** Bytes in a second, and how many go before without a limit; a rate of 0, and undefined: there is no limit. */
   readonly limitRate: ((exchange: Exchange) => number) | undefined;
   readonly limitRateAfter: ((exchange: Exchange) => number) | undefined;

@@ -5,6 +5,7 @@ import type { BodySink } from '../exchange/client-link.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { KeptBody } from '../exchange/kept-body.ts';
 import { answerSafely } from './answer.ts';
+import { givePiece, takePiece } from './read-pieces.ts';
 import { TempFile, type TempFileError, type TempFileKind } from './temp-file.ts';
 
 /** Who wants the body. One of the two is called, once. */
@@ -137,15 +138,11 @@ export interface BodyTaker {
   bodyUnreadable(error: Error): void;
 }
 
-/** So much of a file is read at once. */
-const PIECE = 64 * 1024;
-
 /** Gives a body that is in a file to a taker, as fast as that takes it. */
 export class BodyReading {
   readonly #body: KeptBody;
   readonly #exchange: Exchange;
   readonly #taker: BodyTaker;
-  readonly #piece: Buffer;
   #position = 0;
   #reading = false;
   #stopped = false;
@@ -154,7 +151,6 @@ export class BodyReading {
     this.#exchange = exchange;
     this.#body = body;
     this.#taker = taker;
-    this.#piece = Buffer.allocUnsafe(Math.min(PIECE, Math.max(1, body.length)));
   }
 
   /** Reads on. Does nothing while it reads. */
@@ -167,9 +163,11 @@ export class BodyReading {
       return;
     }
     this.#reading = true;
-    file.read(this.#piece, this.#position, (error, length) =>
-      answerSafely(this.#exchange, () => this.#read(error, length)),
-    );
+    const piece = takePiece();
+    file.read(piece, this.#position, (error, length) => {
+      answerSafely(this.#exchange, () => this.#read(piece, error, length));
+      givePiece(piece);
+    });
   }
 
   /** Whoever took it wants no more. */
@@ -177,7 +175,7 @@ export class BodyReading {
     this.#stopped = true;
   }
 
-  #read(error: Error | undefined, length: number): void {
+  #read(piece: Buffer, error: Error | undefined, length: number): void {
     this.#reading = false;
     if (this.#stopped) return;
     if (error !== undefined || length === 0) {
@@ -186,6 +184,6 @@ export class BodyReading {
       return;
     }
     this.#position += length;
-    if (this.#taker.takeBody(this.#piece, 0, length)) this.resume();
+    if (this.#taker.takeBody(piece, 0, length)) this.resume();
   }
 }

@@ -2,7 +2,9 @@
 
 import type { BodySink } from '../exchange/client-link.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import type { KeptBody } from '../exchange/kept-body.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
+import { answerSafely } from './answer.ts';
 import { BodyReading, type BodyTaker, type BodyWaiter, gatherBody } from './gather-body.ts';
 import { type BodyLength, CHUNKED, NO_BODY } from './proxy-request.ts';
 import type { ProxySettings } from './proxy-settings.ts';
@@ -35,7 +37,11 @@ export class ProxyBody implements BodySink, BodyWaiter, BodyTaker {
   #connection: UpstreamConnection | undefined = undefined;
   /** Passed on as it comes. */
   #streams = false;
-  #begun = false;
+  /** A part of what came has been sent, and is nowhere else. */
+  #lost = false;
+  /** What has come before there was anyone to send it to. */
+  #early: Buffer[] = [];
+  #earlyLength = 0;
   /** proxy_set_body. */
   #own: Buffer | undefined = undefined;
   /** It is being read from its file. */
@@ -52,10 +58,14 @@ export class ProxyBody implements BodySink, BodyWaiter, BodyTaker {
     const exchange = this.#exchange;
     if (exchange.requestBody !== undefined || !this.#isToCome) this.bodyGathered();
     else if (this.#mustGather()) gatherBody(exchange, this);
-    else {
-      this.#streams = true;
-      this.#owner.bodyReady();
-    }
+    else this.#takeWhatIsThere();
+  }
+
+  /** What has come with the head leaves with the head; and a body that has come whole is as good as gathered. */
+  #takeWhatIsThere(): void {
+    this.#streams = true;
+    this.#exchange.link.readBody(this);
+    queueMicrotask(() => answerSafely(this.#exchange, () => this.#owner.bodyReady()));
   }
 
   get #isToCome(): boolean {
@@ -72,7 +82,7 @@ export class ProxyBody implements BodySink, BodyWaiter, BodyTaker {
 
   /** All of it can be sent once more. */
   get isReplayable(): boolean {
-    return !this.#streams || !this.#begun;
+    return !this.#lost;
   }
 
   /** What the request says of it; a gathered one has a known length, however it came. */
@@ -94,9 +104,9 @@ export class ProxyBody implements BodySink, BodyWaiter, BodyTaker {
     else if (requestBody !== undefined && requestBody.file === undefined)
       this.#sendPieces(connection, requestBody.pieces);
     else if (requestBody !== undefined) this.#reading = new BodyReading(this.#exchange, requestBody, this);
+    else this.#sendEarly(connection);
     connection.uncork();
-    if (!this.#streams) this.#reading?.resume();
-    else if (!this.#begun) this.#stream();
+    this.#reading?.resume();
   }
 
   #sendPieces(connection: UpstreamConnection, pieces: readonly Buffer[] = NO_PIECES): void {
@@ -104,9 +114,12 @@ export class ProxyBody implements BodySink, BodyWaiter, BodyTaker {
     connection.endBody();
   }
 
-  #stream(): void {
-    this.#begun = true;
-    this.#exchange.link.readBody(this);
+  #sendEarly(connection: UpstreamConnection): void {
+    this.#lost = true;
+    let left = true;
+    for (const piece of this.#early) left = connection.sendBody(piece, 0, piece.length);
+    this.#early = [];
+    if (left) this.#exchange.link.resumeBody();
   }
 
   /** The peer has taken what was written. */
@@ -143,11 +156,20 @@ export class ProxyBody implements BodySink, BodyWaiter, BodyTaker {
 
   bodyBytes(bytes: Buffer, start: number, end: number): void {
     const connection = this.#connection;
-    if (connection !== undefined && !connection.sendBody(bytes, start, end)) this.#exchange.link.pauseBody();
+    if (connection === undefined) this.#keepEarly(bytes, start, end);
+    else if (!connection.sendBody(bytes, start, end)) this.#exchange.link.pauseBody();
+  }
+
+  #keepEarly(bytes: Buffer, start: number, end: number): void {
+    if (this.#lost) return;
+    this.#early.push(Buffer.from(bytes.subarray(start, end)));
+    this.#earlyLength += end - start;
+    if (this.#earlyLength > this.#exchange.location.clientBodyBufferSize) this.#exchange.link.pauseBody();
   }
 
   bodyEnd(): void {
-    this.#connection?.endBody();
+    if (this.#lost) this.#connection?.endBody();
+    else this.#exchange.requestBody = bodyInMemory(this.#early, this.#earlyLength);
   }
 
   bodyFault(status: number): void {
@@ -169,4 +191,8 @@ export class ProxyBody implements BodySink, BodyWaiter, BodyTaker {
     this.#exchange.log('crit', error.message);
     this.#owner.bodyFailed(500);
   }
+}
+
+function bodyInMemory(pieces: readonly Buffer[], length: number): KeptBody {
+  return { pieces, length, file: undefined, close() {} };
 }

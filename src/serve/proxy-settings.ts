@@ -5,6 +5,7 @@ import type { NextUpstreamSettings } from '../upstream/attempts.ts';
 import type { ConnectionSettings } from '../upstream/connection-settings.ts';
 import type { LocalAddress } from '../upstream/local-address.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import type { SpoolSettings } from './answer-spool.ts';
 
 /** Where an exchange is to go. */
 export interface ProxyTarget {
@@ -57,6 +58,10 @@ export interface ProxySettings {
   readonly buffering: boolean;
   /** So much of an answer may wait in memory for a slow client: proxy_buffers together. */
   readonly buffersSize: number;
+  /** What a slow client has not taken beyond that waits in a file; undefined: at the peer. */
+  readonly spool: SpoolSettings | undefined;
+  /** proxy_limit_rate: bytes of an answer that are read in a second, 0 for any number. */
+  readonly readRate: ((exchange: Exchange) => number) | undefined;
   readonly ignoreClientAbort: boolean;
   readonly interceptErrors: boolean;
   readonly next: NextUpstreamSettings;

@@ -13,6 +13,7 @@ import { UpstreamFault } from '../upstream/upstream-fault.ts';
 import type { UpstreamWatcher } from '../upstream/upstream-watcher.ts';
 import type { Tunnel } from '../websocket/tunnel.ts';
 import { accelBuffering, accelLimitRate, accelRedirect, followAccelRedirect } from './proxy-accel.ts';
+import { type AnswerOwner, ProxyAnswer } from './proxy-answer.ts';
 import { type BodyOwner, lengthOfNone, needsBody, ProxyBody } from './proxy-body.ts';
 import { framingOf, type ProxyRequestHead, proxyRequestHead, requestUri } from './proxy-request.ts';
 import { passToMadeUp } from './proxy-resolve.ts';
@@ -31,7 +32,7 @@ export function proxyPass(exchange: Exchange, settings: ProxySettings): Verdict 
 
 const NOTHING_DROPPED: readonly string[] = [];
 
-export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner {
+export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, AnswerOwner {
   readonly exchange: Exchange;
   readonly settings: ProxySettings;
   readonly target: ProxyTarget;
@@ -43,9 +44,13 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner {
   #requestSent = false;
   #answering = false;
   #over = false;
+  /** The answer cannot be whole. */
+  #fault: UpstreamFault | undefined = undefined;
 
   /** undefined where there is nothing to send. */
   #body: ProxyBody | undefined = undefined;
+  /** Only where the answer's body has to be held back somewhere. */
+  #answer: ProxyAnswer | undefined = undefined;
   #attemptStart = 0;
   /** proxy_buffering, or what the peer says of it. */
   #buffering: boolean;
@@ -159,6 +164,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner {
     const { exchange } = this;
     // A 100 answers an `Expect` that we have answered ourselves.
     if (head.status === 100 || exchange.head.version !== 11 || exchange.headSent) return;
+    if (exchange.location.earlyHints?.(exchange) !== true) return;
     exchange.sendInformational(head.status, head.reason, informationalFields(head, this.settings));
   }
 
@@ -217,6 +223,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner {
     if (head.hasAccel && this.#obeyAccel(head)) return;
     this.#addCookie();
     takeAnswerHead(exchange, head, settings);
+    if (settings.readRate !== undefined) this.#holdBack();
     if (settings.forceRanges && !forceRange(exchange)) {
       this.#fail(416);
       return;
@@ -225,6 +232,12 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner {
     this.#body?.stopReading();
     exchange.gather();
     exchange.sendHead();
+  }
+
+  #holdBack(): ProxyAnswer | undefined {
+    if (this.#connection === undefined) return undefined;
+    this.#answer ??= new ProxyAnswer(this.exchange, this.settings, this.#buffering, this.#connection, this);
+    return this.#answer;
   }
 
   #intercepts(status: number): boolean {
@@ -257,8 +270,12 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner {
   upstreamBody(bytes: Buffer, start: number, end: number): void {
     const { exchange } = this;
     (this.#trace as UpstreamTrace).responseLength += end - start;
+    if (this.#answer !== undefined) {
+      this.#answer.take(bytes, start, end);
+      return;
+    }
     const left = exchange.send(bytes, start, end);
-    if (!this.settings.buffering) exchange.flush();
+    if (!this.#buffering) exchange.flush();
     if (!left) this.clientBlocked();
   }
 
@@ -269,7 +286,18 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner {
     exchange.upstreamTrailers = trailers;
     if (this.settings.passTrailers) exchange.trailers = trailers;
     this.#end();
-    exchange.finish();
+    if (this.#answer?.end() !== false) exchange.finish();
+  }
+
+  answerGiven(): void {
+    if (this.#fault === undefined) this.exchange.finish();
+    else this.exchange.cutShort();
+  }
+
+  answerLost(): void {
+    this.#end();
+    this.#dropConnection();
+    this.exchange.cutShort();
   }
 
   upstreamFailed(fault: UpstreamFault): void {
@@ -280,7 +308,9 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner {
     if (this.#answering) {
       this.#logFault(fault);
       this.#end();
-      this.exchange.cutShort();
+      this.#fault = fault;
+      // What has come before that is still given to the client.
+      if (this.#answer?.end() !== false) this.exchange.cutShort();
       return;
     }
     const retries = this.#attempts.retriesAfterFault(fault, this.#progress());
@@ -308,11 +338,12 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner {
 
   clientBlocked(): void {
     const held = this.#buffering ? this.settings.buffersSize : 0;
-    if (this.exchange.pendingBytes > held) this.#connection?.pause();
+    if (this.#answer !== undefined) this.#answer.blocked();
+    else if (this.exchange.pendingBytes > held) this.#holdBack()?.blocked();
   }
 
   clientDrain(): void {
-    this.#connection?.resume();
+    this.#answer?.drained();
   }
 
   clientEnded(): void {
@@ -337,6 +368,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner {
       'client prematurely closed connection, so upstream connection is closed too',
       this.#url(),
     );
+    this.#answer?.close();
     this.#dropConnection();
     this.#end();
   }

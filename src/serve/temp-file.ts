@@ -80,9 +80,9 @@ export class TempFile {
     });
   }
 
-  /** Empties it, so that it can be filled again. Only between two steps. */
-  rewind(): void {
-    this.length = 0;
+  /** Forgets what stands behind `length`: it is written over. Only between two steps of writing. */
+  cutTo(length: number): void {
+    this.length = length;
   }
 
   /** Safe to call at any time, and twice: what is under way is waited for. */

@@ -171,7 +171,7 @@ function readNothing(t: TestContext, port: number, request: string): Promise<Soc
 test('a client that takes nothing of a large answer: send_timeout closes it, and the backend with it', async (t) => {
   const attacked = await attackedGateway(t, {
     http: `send_timeout ${TIMEOUT}ms;`,
-    server: 'root html; location /file { } location / { proxy_pass http://backend; }',
+    server: 'root html; location /file { } location / { proxy_pass http://backend; proxy_max_temp_file_size 0; }',
     behaviour: (_, { socket }) => {
       socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${LARGE}\r\n\r\n`);
       socket.write(Buffer.alloc(LARGE));

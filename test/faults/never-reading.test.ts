@@ -33,7 +33,7 @@ async function start(t: TestContext, behave: (connection: PeerConnection) => voi
     server: `
       send_timeout ${SEND_TIMEOUT}ms; proxy_send_timeout ${SEND_TIMEOUT}ms; client_max_body_size 0;
       location /ws { proxy_pass http://${peer.address}; ${PASS_UPGRADE} }
-      location /plain { proxy_pass http://${peer.address}; }
+      location /plain { proxy_pass http://${peer.address}; proxy_max_temp_file_size 0; }
       location /unbuffered { proxy_pass http://${peer.address}; proxy_buffering off; proxy_request_buffering off; }`,
   });
   return { peer, gateway };
@@ -86,7 +86,8 @@ for (const path of ['/ws', '/plain', '/unbuffered']) {
   });
 }
 
-for (const path of ['/ws', '/plain', '/unbuffered']) {
+// A body that is buffered is gathered in a file, however large: client_max_body_size is its bound.
+for (const path of ['/ws', '/unbuffered']) {
   test(`peers that never read what goes to ${path}: their clients wait, nobody else does, proxy_send_timeout closes`, async (t) => {
     const { peer, gateway } = await start(t, (connection) => {
       if (path === '/ws') connection.onUpgrade(() => connection.socket.pause());

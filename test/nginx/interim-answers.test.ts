@@ -1,4 +1,4 @@
-// Answers of 1xx before the answer itself: passed on to clients of HTTP/1.1, as with nginx's early_hints, but for 100, which is ours.
+// Answers of 1xx before the answer itself: early_hints passes them on to clients of HTTP/1.1, but for 100, which is ours.
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -10,12 +10,12 @@ import { OK, startBackend } from '../support/recording-backend.ts';
 const HINTS =
   'HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nConnection: X-Hop\r\nX-Hop: 1\r\nServer: other\r\n\r\n';
 
-async function start(t: TestContext, interim: string) {
+async function start(t: TestContext, interim: string, earlyHints = 'early_hints "" 1;') {
   const backend = await startBackend(t, () => interim + OK);
   const gateway = await gatewayFromConfig({
     http: `
       upstream backend { server ${backend.address}; }
-      server { listen 127.0.0.1:8080; location / { proxy_pass http://backend; } }`,
+      server { listen 127.0.0.1:8080; location / { ${earlyHints} proxy_pass http://backend; } }`,
   });
   t.after(() => gateway.stop());
   return { backend, client: await RawClient.to(t, gateway.port()) };
@@ -60,4 +60,13 @@ test('without end they are no answer: 502', async (t) => {
   client.send(get());
   await client.until('the 502', () => client.answers.some(({ status }) => status === 502));
   assert.ok(client.answers.length < 100);
+});
+
+test('without early_hints, or where all its values are empty or 0, they are not passed on', async (t) => {
+  for (const earlyHints of ['', 'early_hints "" 0 $arg_no;']) {
+    const { client } = await start(t, HINTS, earlyHints);
+    client.send(get());
+    await client.answer();
+    assert.deepEqual(statuses(client), [200]);
+  }
 });

@@ -174,3 +174,17 @@ test('a body that cannot be written is a 500, and the log says why', async (t) =
     /\[crit\] .*(?:open|mkdir)\(\) "\/dev\/null\/x.* failed \(20: Not a directory\)/,
   );
 });
+
+test('off: what came with the head leaves with the head; a body that came whole has a length, and is $request_body', async (t) => {
+  const { backend, client } = await start(t, 'proxy_request_buffering off; add_header X-Body "$request_body";');
+  const firsts: string[] = [];
+  backend.onConnection = ({ socket }) => socket.once('data', (bytes: Buffer) => firsts.push(bytes.toString('latin1')));
+  client.send(`${HEAD}Content-Length: 10\r\n\r\nhello`);
+  await backend.until('the first half', () => firsts.length === 1);
+  assert.match(firsts[0] ?? '', /\r\n\r\nhello$/);
+  client.send('world');
+  assert.equal(fieldOf(await client.answer(), 'x-body'), undefined);
+  client.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk('hello')}${chunk(' you')}0\r\n\r\n`);
+  assert.equal(fieldOf(await client.answer(2), 'x-body'), 'hello you');
+  assert.equal(fieldOf(await backend.request(2), 'content-length'), '9');
+});

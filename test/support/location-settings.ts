@@ -58,6 +58,7 @@ const DEFAULTS: LocationSettings = {
   clientBodyTimeout: 60_000,
   clientBodyFolder: { path: '/nowhere', levels: [] },
   clientBodyInFile: 'off',
+  earlyHints: undefined,
   clientBodyBufferSize: 16 * 1024,
   sendTimeout: 60_000,
   limitRate: undefined,

@@ -1,0 +1,128 @@
+// The body of a peer's answer on its way to the client: as fast as both allow, and what waits waits in memory, in a file, or at the peer.
+
+import type { Exchange } from '../exchange/exchange.ts';
+import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
+import { AnswerSpool, type SpoolOwner } from './answer-spool.ts';
+import type { ProxySettings } from './proxy-settings.ts';
+import { type RatedReader, ReadRate } from './read-rate.ts';
+
+/** Who is told that the answer is over. */
+export interface AnswerOwner {
+  /** What waited has been given to the client, to the end. */
+  answerGiven(): void;
+  /** What waited is lost. */
+  answerLost(): void;
+}
+
+// Why the peer is not read.
+const CLIENT_IS_SLOW = 1;
+const SPOOL_IS_FULL = 2;
+const RATE_IS_REACHED = 4;
+
+export class ProxyAnswer implements SpoolOwner, RatedReader {
+  readonly #exchange: Exchange;
+  readonly #settings: ProxySettings;
+  readonly #owner: AnswerOwner;
+  /** proxy_buffering, or what the peer says of it. */
+  readonly #buffering: boolean;
+  #connection: UpstreamConnection | undefined;
+  #spool: AnswerSpool | undefined = undefined;
+  #rate: ReadRate | undefined = undefined;
+  #held = 0;
+
+  constructor(
+    exchange: Exchange,
+    settings: ProxySettings,
+    buffering: boolean,
+    connection: UpstreamConnection,
+    owner: AnswerOwner,
+  ) {
+    this.#exchange = exchange;
+    this.#settings = settings;
+    this.#buffering = buffering;
+    this.#connection = connection;
+    this.#owner = owner;
+    const rate = buffering ? (settings.readRate?.(exchange) ?? 0) : 0;
+    if (rate > 0) this.#rate = new ReadRate(rate, this);
+  }
+
+  take(bytes: Buffer, start: number, end: number): void {
+    const exchange = this.#exchange;
+    if (this.#rate !== undefined && !this.#rate.took(end - start)) this.#hold(RATE_IS_REACHED);
+    if (this.#spool !== undefined) {
+      this.#spool.take(bytes, start, end);
+      return;
+    }
+    const left = exchange.send(bytes, start, end);
+    if (!this.#buffering) exchange.flush();
+    if (!left) this.blocked();
+  }
+
+  /** The peer has given all. @returns whether the client has, too; else `answerGiven` will tell */
+  end(): boolean {
+    this.#letGoOfPeer();
+    if (this.#spool === undefined) return true;
+    this.#spool.end();
+    return false;
+  }
+
+  /** The client takes no more for now. */
+  blocked(): void {
+    if (this.#spool !== undefined) {
+      this.#spool.block();
+      return;
+    }
+    const { buffersSize, spool } = this.#settings;
+    if (this.#exchange.pendingBytes <= (this.#buffering ? buffersSize : 0)) return;
+    if (this.#buffering && spool !== undefined && !this.#exchange.bodiless)
+      this.#spool = new AnswerSpool(this.#exchange, spool, this);
+    else this.#hold(CLIENT_IS_SLOW);
+  }
+
+  /** The client takes on. */
+  drained(): void {
+    this.#letGo(CLIENT_IS_SLOW);
+    this.#spool?.drained();
+  }
+
+  /** It is over, given or not. */
+  close(): void {
+    this.#letGoOfPeer();
+    this.#spool?.close();
+  }
+
+  #letGoOfPeer(): void {
+    this.#connection = undefined;
+    this.#rate?.stop();
+  }
+
+  #hold(reason: number): void {
+    this.#held |= reason;
+    this.#connection?.pause();
+  }
+
+  #letGo(reason: number): void {
+    this.#held &= ~reason;
+    if (this.#held === 0) this.#connection?.resume();
+  }
+
+  readOn(): void {
+    this.#letGo(RATE_IS_REACHED);
+  }
+
+  spoolFull(): void {
+    this.#hold(SPOOL_IS_FULL);
+  }
+
+  spoolHasRoom(): void {
+    this.#letGo(SPOOL_IS_FULL);
+  }
+
+  spoolDone(): void {
+    this.#owner.answerGiven();
+  }
+
+  spoolLost(): void {
+    this.#owner.answerLost();
+  }
+}
