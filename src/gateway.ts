@@ -76,7 +76,8 @@ export class Gateway implements ConnectionHost {
 
   /**
    * Serves by `snapshot` from now on. Exchanges that have begun go on with the old one; `retired` is called when the last of the new
-   * one's own exchanges has ended after it was itself replaced. Connections and tunnels notice nothing.
+   * one's own exchanges has ended after it was itself replaced. Connections and tunnels notice nothing, but for those tunnels in which we
+   * see only opaque bytes: nobody could ever ask them to end, so they have the old one's `worker_shutdown_timeout`, as all have in nginx.
    */
   apply(snapshot: Snapshot, retired: () => void): void {
     const old = this.#running;
@@ -85,6 +86,8 @@ export class Gateway implements ConnectionHost {
     for (const [name, upstream] of snapshot.upstreams ?? []) upstream.begin(old?.snapshot.upstreams?.get(name));
     this.pipeline.connectionCounts = snapshot.connectionCounts;
     for (const upstream of old?.snapshot.upstreams?.values() ?? []) upstream.retire();
+    const patience = old?.snapshot.core.workerShutdownTimeout ?? 0;
+    if (patience > 0) this.liveTunnels.closeForeignWithin(patience, 'worker shutdown');
     if (old !== undefined && old.snapshot.use.count === 0) old.retired();
     else if (old !== undefined) old.snapshot.use.retired = old.retired;
   }

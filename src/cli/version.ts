@@ -66,19 +66,30 @@ const OPTIONAL_MODULES: readonly ModuleMark[] = [
   ['http_stub_status_module', 'stub_status'],
 ];
 
-/** A directive that is only accepted, without effect, does not make its module present. */
-function isPresent(directive: string): boolean {
-  return allModules.some(({ directives }) => {
-    const spec = Object.hasOwn(directives, directive) ? directives[directive] : undefined;
-    return spec !== undefined && spec.effect === undefined;
-  });
+type Presence = 'works' | 'understood' | 'absent';
+
+/** A directive that is only accepted, without effect, does not make its module work. */
+function presenceOf(directive: string): Presence {
+  for (const { directives } of allModules) {
+    if (!Object.hasOwn(directives, directive)) continue;
+    return directives[directive]?.effect === undefined ? 'works' : 'understood';
+  }
+  return 'absent';
 }
 
-/** As nginx's `configure` takes them: `--with-http_ssl_module --without-http_gzip_module`. */
+function named(marks: readonly ModuleMark[], presence: Presence): string[] {
+  return marks.filter(([, directive]) => presenceOf(directive) === presence).map(([name]) => name);
+}
+
+/**
+ * As nginx's `configure` takes them: `--with-http_ssl_module --without-http_fastcgi_module`. Whoever looks for `--without-` wants to know
+ * whether a configuration that has the module's directives can be run; where they are understood it can.
+ */
 export function configureArguments(): string {
-  const present = OPTIONAL_MODULES.filter(([, directive]) => isPresent(directive)).map(([name]) => `--with-${name}`);
-  const absent = DEFAULT_MODULES.filter(([, directive]) => !isPresent(directive)).map(([name]) => `--without-${name}`);
-  return [...present, ...absent].join(' ');
+  return [
+    ...named(OPTIONAL_MODULES, 'works').map((name) => `--with-${name}`),
+    ...named(DEFAULT_MODULES, 'absent').map((name) => `--without-${name}`),
+  ].join(' ');
 }
 
 /** Ours, and for programs that look for it nginx's. */
@@ -92,6 +103,7 @@ export function buildText(): string {
     `built with OpenSSL ${openssl}`,
     `running on Node ${process.versions.node}`,
     'TLS SNI support enabled',
+    `understood, without effect: ${named([...DEFAULT_MODULES, ...OPTIONAL_MODULES], 'understood').join(' ')}`,
     `configure arguments: ${configureArguments()}`,
     '',
   ].join('\n');

@@ -97,6 +97,8 @@ const table = directives({
     in: ['main'],
     args: [time('time')],
     doc: 'How long what is still open may take when the gateway leaves gracefully; then it is closed. Without it: as long as it takes.',
+    differs:
+      'A reload closes no WebSocket and no idle connection, so it is only tunnels of other protocols that have this time then.',
   },
   error_log: {
     in: ['main', 'http', 'server', 'location'],

@@ -53,6 +53,7 @@ const CLOSE = 444;
 const CLIENT_CLOSED = 499;
 
 const NO_BODY = Buffer.alloc(0);
+const WITHOUT_PAGE = Symbol('without a page');
 const pages = new Map<string, Buffer>();
 
 /**
@@ -68,9 +69,14 @@ export function sendErrorPage(exchange: Exchange, status: number): void {
     return;
   }
   forgetBody(exchange);
-  const page = pageOf(status, exchange.location.serverTokens);
+  const page = exchange.note(WITHOUT_PAGE) === true ? NO_BODY : pageOf(status, exchange.location.serverTokens);
   if (page.length > 0) exchange.answer.set('Content-Type', 'text/html');
   sendWhole(exchange, page);
+}
+
+/** An error of this exchange is told without a page of ours: whoever awaits another protocol would take its bytes for that. */
+export function leaveOutPage(exchange: Exchange): void {
+  exchange.setNote(WITHOUT_PAGE, true);
 }
 
 /**

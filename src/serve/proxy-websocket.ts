@@ -6,6 +6,7 @@ import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { checkHandshakeAnswer, checkOpeningHandshake } from '../websocket/handshake.ts';
 import { extensionNames, hasToken, listMembers } from '../websocket/token-list.ts';
 import { Tunnel, type TunnelOwner } from '../websocket/tunnel.ts';
+import { leaveOutPage } from './answer.ts';
 import type { ProxyRequestHead } from './proxy-request.ts';
 import type { ProxySettings } from './proxy-settings.ts';
 
@@ -72,7 +73,10 @@ function agreement(
   request: ProxyRequestHead,
   head: ResponseHead,
 ): { followFrames: boolean; deflate: boolean } | string {
-  if (request.upgrade === '') return 'nobody asked for 101';
+  if (request.upgrade === '') {
+    leaveOutPage(exchange);
+    return 'nobody asked for 101';
+  }
   if (!isWebSocket(request.upgrade)) return otherProtocol(request, head);
   const { headers } = exchange.head;
   const checked = checkHandshakeAnswer({

@@ -32,6 +32,11 @@ export class LiveTunnels {
     for (const tunnel of [...this.#tunnels]) tunnel.close(cause);
   }
 
+  /** Gives those that carry another protocol than WebSocket so many ms more; see `Tunnel.closeWithin`. */
+  closeForeignWithin(ms: number, cause: GatewayCause): void {
+    for (const tunnel of this.#tunnels) if (!tunnel.followsFrames) tunnel.closeWithin(ms, cause);
+  }
+
   /** Ends all of them at once; see `Tunnel.destroy`. */
   destroyAll(cause: GatewayCause): void {
     for (const tunnel of [...this.#tunnels]) tunnel.destroy(cause);

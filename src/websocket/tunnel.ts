@@ -63,6 +63,8 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   #state = RELAYING;
   /** The read timeout, while relaying; the legs themselves bound their ending. */
   readonly #deadline: Deadline;
+  /** When it must be over; undefined where it may last. */
+  #lastDeadline: Deadline | undefined = undefined;
 
   constructor({ client, peer, settings, followFrames, deflate, owner }: TunnelOptions) {
     const reader = (masked: boolean) => (followFrames ? new FrameReader({ masked, rsv1: deflate }) : undefined);
@@ -101,6 +103,18 @@ export class Tunnel implements LegOwner, DeadlineOwner {
     if (this.#state === ENDED) return;
     this.blame(cause);
     this.#finish(closeCode);
+  }
+
+  /** Whether WebSocket frames pass; else they are another protocol's opaque bytes. */
+  get followsFrames(): boolean {
+    return this.client.reader !== undefined;
+  }
+
+  /** Lets it last so many ms more, then closes it; one that has been given a time already keeps that. */
+  closeWithin(ms: number, cause: GatewayCause): void {
+    if (this.#state === ENDED || this.#lastDeadline !== undefined) return;
+    this.#lastDeadline = new Deadline({ deadlineReached: () => this.close(cause) });
+    this.#lastDeadline.set(ms);
   }
 
   /** Closes both channels now; what waits unsent is lost. */
@@ -172,6 +186,7 @@ export class Tunnel implements LegOwner, DeadlineOwner {
 
   #end(): void {
     this.#leaveRelaying();
+    this.#lastDeadline?.clear();
     this.#state = ENDED;
     this.endedAt = Date.now();
     this.#owner.tunnelEnded(this);
