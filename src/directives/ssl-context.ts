@@ -118,7 +118,7 @@ const VERSIONS = Object.keys(OFF) as Version[];
 function protocolOptions(
   set: ContextSet,
   { protocols = set.ssl_protocols, context, cleared }: OpensslEffects,
-  { tickets }: ContextParts,
+  { tickets, trust }: ContextParts,
   level: Level,
 ): SecureContextOptions {
   const wanted = VERSIONS.filter((version) => protocols.includes(version));
@@ -132,7 +132,10 @@ function protocolOptions(
   if (tickets === undefined) secureOptions |= constants.SSL_OP_NO_TICKET;
   if (set.ssl_prefer_server_ciphers) secureOptions |= constants.SSL_OP_CIPHER_SERVER_PREFERENCE;
   secureOptions = (secureOptions | (context.secureOptions ?? 0)) & ~cleared;
-  return { minVersion: first, maxVersion: last, secureOptions: secureOptions | constants.SSL_OP_NO_RENEGOTIATION };
+  // Not even by command: a ticket cannot be taken back from a client whose chain is seen to be too long.
+  const never = trust === NO_TRUST ? 0 : constants.SSL_OP_NO_TICKET;
+  secureOptions |= constants.SSL_OP_NO_RENEGOTIATION | never;
+  return { minVersion: first, maxVersion: last, secureOptions };
 }
 
 // Ciphers and curves.

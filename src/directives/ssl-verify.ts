@@ -28,7 +28,12 @@ export interface Trust {
 export function clientVerification(set: VerifySet, trust: Trust): ClientVerification | undefined {
   const { ssl_verify_client: mode, ssl_verify_depth: depth } = set;
   if (mode === 'off') return undefined;
-  return { required: mode === 'on', anyAuthority: mode === 'optional_no_ca', depth, rules: rulesOf(trust, depth) };
+  return {
+    required: mode === 'on',
+    anyAuthority: mode === 'optional_no_ca',
+    depth,
+    rules: trust === NO_TRUST ? '' : rulesOf(trust, depth),
+  };
 }
 
 /** What is read is not looked at where nobody is verified with it. */

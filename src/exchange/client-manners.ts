@@ -49,6 +49,6 @@ export interface ClientVerification {
   readonly anyAuthority: boolean;
   /** `ssl_verify_depth`: how many certificates may stand between the client's and the one that is trusted. */
   readonly depth: number;
-  /** Tells apart what certificates are verified by: authorities, revocations, depth. */
+  /** Tells apart what certificates are verified by: authorities, revocations, depth. '': by whatever the handshake was made with. */
   readonly rules: string;
 }

@@ -36,12 +36,12 @@ export function isVerified(exchange: Exchange, wanted: ClientVerification): bool
 }
 
 /**
- * The handshake was made for another server than the request is for. One without a name was made by the default server's rules,
- * which must be the same.
+ * The handshake was made for another server than the request is for, or by other rules: those of the default server, where the client
+ * has named none, or those from before a reload.
  */
 function isMisdirected(tls: ClientTls, host: string, { rules }: ClientVerification): boolean {
-  if (tls.host !== undefined) return tls.host !== host;
-  return tls.rules !== undefined && tls.rules !== rules;
+  if (tls.host !== undefined && tls.host !== host) return true;
+  return rules !== '' && tls.rules !== undefined && tls.rules !== rules;
 }
 
 function refuse(exchange: Exchange, status: number, reason: string): false {
