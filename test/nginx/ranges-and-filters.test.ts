@@ -18,10 +18,11 @@ before(async () => {
         location /dated/ { alias html/; add_header Last-Modified "Mon, 28 Sep 1970 06:00:00 GMT"; add_header ETag '"mine"'; }
         location /undated/ { alias html/; add_header Last-Modified ""; add_header ETag ""; }
         location /one/ { alias html/; max_ranges 1; }
+        location /asked/ { alias html/; auth_request /short.txt; }
         location /none/ { alias html/; max_ranges 0; }
       }
     `,
-    files: { 'html/a.txt': '0123456789', 'html/wrong.html': 'a page' },
+    files: { 'html/short.txt': 'x', 'html/a.txt': '0123456789', 'html/wrong.html': 'a page' },
   });
 });
 
@@ -76,4 +77,10 @@ test('several ranges carry the fields of the location', async () => {
   assert.match(headers.get('content-type') ?? '', /^multipart\/byteranges; boundary=\d{20}$/);
   assert.match(text, /Content-Type: text\/plain\r\nContent-Range: bytes 0-1\/10\r\n\r\n01\r\n/);
   assert.equal(headers.get('content-length'), String(text.length));
+});
+
+test('the file of a subrequest has no ranges: they are of what the client asks for', async () => {
+  const { status, text } = await get('/asked/a.txt', 'Range: bytes=5-6');
+  assert.equal(status, 206);
+  assert.equal(text, '56');
 });
