@@ -28,6 +28,7 @@ import { randomIndex } from './random-index.ts';
 import { realIp } from './real-ip.ts';
 import { referer } from './referer.ts';
 import { rewrite } from './rewrite.ts';
+import { secureLink } from './secure-link.ts';
 import { splitClients } from './split-clients.ts';
 import { ssi } from './ssi.ts';
 import { ssl } from './ssl.ts';
@@ -47,6 +48,7 @@ export const allModules: readonly Module[] = [
   map,
   splitClients,
   referer,
+  secureLink,
   upstream,
   ssl,
   http2,
