@@ -29,6 +29,9 @@ export class ProxyAnswer implements SpoolOwner, RatedReader {
   #spool: AnswerSpool | undefined = undefined;
   #rate: ReadRate | undefined = undefined;
   #held = 0;
+  /** What has come too fast for proxy_limit_rate. */
+  #late: Buffer[] = [];
+  #ended = false;
 
   constructor(
     exchange: Exchange,
@@ -47,8 +50,23 @@ export class ProxyAnswer implements SpoolOwner, RatedReader {
   }
 
   take(bytes: Buffer, start: number, end: number): void {
+    const now = this.#rate === undefined ? end : start + this.#allowed(bytes, start, end);
+    if (start < now) this.#pass(bytes, start, now);
+  }
+
+  /** What must not go on yet is kept: no more than one read's worth, for the peer is not read meanwhile. */
+  #allowed(bytes: Buffer, start: number, end: number): number {
+    const length = end - start;
+    const allowed = this.#late.length > 0 ? 0 : (this.#rate?.allowed(length) ?? length);
+    if (allowed < length) {
+      this.#late.push(Buffer.from(bytes.subarray(start + allowed, end)));
+      this.#hold(RATE_IS_REACHED);
+    }
+    return allowed;
+  }
+
+  #pass(bytes: Buffer, start: number, end: number): void {
     const exchange = this.#exchange;
-    if (this.#rate !== undefined && !this.#rate.took(end - start)) this.#hold(RATE_IS_REACHED);
     if (this.#spool !== undefined) {
       this.#spool.take(bytes, start, end);
       return;
@@ -60,7 +78,10 @@ export class ProxyAnswer implements SpoolOwner, RatedReader {
 
   /** The peer has given all. @returns whether the client has, too; else `answerGiven` will tell */
   end(): boolean {
-    this.#letGoOfPeer();
+    this.#connection = undefined;
+    this.#ended = true;
+    if (this.#late.length > 0) return false;
+    this.#rate?.stop();
     if (this.#spool === undefined) return true;
     this.#spool.end();
     return false;
@@ -87,13 +108,10 @@ export class ProxyAnswer implements SpoolOwner, RatedReader {
 
   /** It is over, given or not. */
   close(): void {
-    this.#letGoOfPeer();
-    this.#spool?.close();
-  }
-
-  #letGoOfPeer(): void {
     this.#connection = undefined;
     this.#rate?.stop();
+    this.#late = [];
+    this.#spool?.close();
   }
 
   #hold(reason: number): void {
@@ -107,7 +125,13 @@ export class ProxyAnswer implements SpoolOwner, RatedReader {
   }
 
   readOn(): void {
-    this.#letGo(RATE_IS_REACHED);
+    const late = this.#late;
+    this.#late = [];
+    for (const piece of late) this.take(piece, 0, piece.length);
+    if (this.#late.length > 0) return;
+    if (!this.#ended) this.#letGo(RATE_IS_REACHED);
+    else if (this.#spool === undefined) this.#owner.answerGiven();
+    else this.#spool.end();
   }
 
   spoolFull(): void {

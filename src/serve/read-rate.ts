@@ -21,14 +21,15 @@ export class ReadRate implements DeadlineOwner {
     this.#reader = reader;
   }
 
-  /** So many bytes have come. @returns false: no more shall be read until `readOn` */
-  took(length: number): boolean {
-    this.#read += length;
+  /** So many bytes have come. @returns how many of them may go on; where that is not all, `readOn` will come */
+  allowed(length: number): number {
     const seconds = (now() - this.#startedAt) / 1000;
-    const excess = this.#read - this.#rate * (seconds + 1);
-    if (excess < 0) return true;
-    this.#deadline.set((excess * 1000) / this.#rate + 1);
-    return false;
+    const room = Math.max(0, Math.floor(this.#rate * (seconds + 1)) - this.#read);
+    const allowed = Math.min(length, room);
+    this.#read += allowed;
+    // A tenth of a second's worth at once: no timer for each byte.
+    if (allowed < length) this.#deadline.set(Math.min(100, ((length - allowed) * 1000) / this.#rate + 1));
+    return allowed;
   }
 
   stop(): void {
