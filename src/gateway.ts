@@ -189,11 +189,14 @@ export class Gateway implements ConnectionHost {
   }
 
   exchangeEnded(exchange: Exchange): void {
-    for (const log of exchange.location.log) log(exchange);
-    exchange.requestBody?.close();
-    exchange.over();
-    this.pipeline.connectionCounts.requestEnds();
-    this.#release(exchange);
+    try {
+      for (const log of exchange.location.log) log(exchange);
+    } finally {
+      exchange.requestBody?.close();
+      exchange.over();
+      this.pipeline.connectionCounts.requestEnds();
+      this.#release(exchange);
+    }
   }
 
   connectionClosed(connection: ClientConnection): void {
