@@ -31,7 +31,11 @@ function valueFor(pair: string, lowerName: string): string | undefined {
   return pair.slice(equals + 1).replace(/^ +/, '');
 }
 
-/** A tab is a part of the name, as in nginx. */
+/** A tab is a part of the name, as in nginx. No expression: one that looks for spaces at the end tries each run of them again and again. */
 function withoutSpaces(text: string): string {
-  return text.replace(/^ +| +$/g, '');
+  let start = 0;
+  let end = text.length;
+  while (start < end && text[start] === ' ') start++;
+  while (end > start && text[end - 1] === ' ') end--;
+  return text.slice(start, end);
 }

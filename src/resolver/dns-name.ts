@@ -4,6 +4,8 @@
 const LONGEST_NAME = 255;
 const LONGEST_LABEL = 63;
 const POINTER = 0xc0;
+/** Pointers that one name may follow; nginx's. A message has room for thousands in a row, and for thousands of names that begin with them. */
+const MOST_POINTERS = 128;
 
 /** The name on the wire; undefined where it cannot be asked for: an empty or too long label, too long a whole. */
 export function encodeName(name: string): Buffer | undefined {
@@ -28,13 +30,14 @@ export interface ReadName {
 
 /**
  * Reads a name. A pointer must lead to what stands before the piece that it ends, so no name goes in circles.
- * @returns undefined where it is cut short, longer than allowed, or nobody could write it as text
+ * @returns undefined where it is cut short, has too many pointers, is longer than allowed, or nobody could write it as text
  */
 export function readName(message: Uint8Array, start: number): ReadName | undefined {
   let name = '';
   let at = start;
   let piece = start;
   let end = -1;
+  let pointers = 0;
   for (;;) {
     const length = message[at];
     if (length === undefined) return undefined;
@@ -44,7 +47,7 @@ export function readName(message: Uint8Array, start: number): ReadName | undefin
       if (low === undefined) return undefined;
       if (end < 0) end = at + 2;
       const target = ((length & ~POINTER) << 8) | low;
-      if (target >= piece) return undefined;
+      if (target >= piece || ++pointers > MOST_POINTERS) return undefined;
       at = target;
       piece = target;
       continue;

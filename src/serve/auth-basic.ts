@@ -71,6 +71,10 @@ function look(
     checked,
     () => !exchange.finished,
     (isRight) => goOn(exchange, () => verdict(isRight)),
+    (fault) =>
+      goOn(exchange, () => {
+        throw fault;
+      }),
   );
   return PENDING;
 }
@@ -80,8 +84,16 @@ function mismatch(exchange: Exchange, realm: string, user: string): Verdict {
   return challenge(exchange, realm);
 }
 
-/** Of several lines of one user the first counts. Lines that begin with `#` are comments. */
+/** Of several lines of one user the first counts. Lines that begin with `#` are comments. The file may be long: it is not taken apart. */
 function storedPassword(text: string, user: string): string | undefined {
-  const line = text.split('\n').find((one) => one.startsWith(`${user}:`) && !one.startsWith('#'));
-  return line === undefined ? undefined : (/^[^:\r]*/.exec(line.slice(user.length + 1))?.[0] ?? '');
+  if (user.startsWith('#') || user.includes('\n')) return undefined;
+  const start = `${user}:`;
+  const at = text.startsWith(start) ? 0 : text.indexOf(`\n${start}`) + 1;
+  if (at === 0 && !text.startsWith(start)) return undefined;
+  const from = at + start.length;
+  let end = from;
+  while (end < text.length && !ENDS_PASSWORD.has(text[end] as string)) end++;
+  return text.slice(from, end);
 }
+
+const ENDS_PASSWORD: ReadonlySet<string> = new Set([':', '\r', '\n']);

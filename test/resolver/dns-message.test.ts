@@ -125,6 +125,14 @@ describe('what is refused', () => {
     }
   });
 
+  test('a name of very many pointers, for a message has room for thousands of such names', () => {
+    // The root, and then each pointer leads to the one before it.
+    const message = Buffer.alloc(2 + 2 * 200);
+    for (let at = 2; at < message.length; at += 2) message.writeUInt16BE(0xc000 | (at === 2 ? 0 : at - 2), at);
+    assert.deepEqual(readName(message, 2 * 128), { name: '', end: 2 * 128 + 2 });
+    assert.equal(readName(message, 2 * 129), undefined);
+  });
+
   test('a label with a dot or a control byte in it, which would read as another name', () => {
     for (const byte of [0x2e, 0x00, 0x20, 0x0a, 0x7f]) assert.equal(readName(Buffer.from([1, byte, 0]), 0), undefined);
   });

@@ -30,7 +30,7 @@ const STORED: readonly [scheme: string, password: string, stored: string][] = [
 function isRight(password: string, stored: string): Promise<boolean> {
   const checked = checkPassword(password, stored);
   if (typeof checked === 'boolean') return Promise.resolve(checked);
-  return new Promise((resolve) => workSlowly(checked, () => true, resolve));
+  return new Promise((resolve, reject) => workSlowly(checked, () => true, resolve, reject));
 }
 
 describe('a password is checked that is stored as', () => {
@@ -73,9 +73,35 @@ test('the event loop turns while a slow hash is computed, and hashes that nobody
     () => {
       dropped = true;
     },
+    () => assert.fail(),
   );
   assert.equal(await isRight('y', stored), false);
   clearInterval(timer);
   assert.ok(turns >= 3, `${turns} turns`);
   assert.equal(dropped, false);
+});
+
+test('a password that is longer than crypt(3) takes fits nothing, and costs nothing', async () => {
+  const stored = '$6$saltsalt$MH/QItLmvaCuzwuhcEYPH6Sjcl/0GNmOaRWoJ3UvxBRieXQMvz4Y0Pbg3gtE34i/ebzdeBIREellN7/bGsbzf.';
+  assert.equal(await isRight('a'.repeat(511), stored), true);
+  assert.equal(await isRight('a'.repeat(512), stored), false);
+  for (const scheme of [stored, '$5$saltsalt$x', '$1$saltsalt$x', '$apr1$saltsalt$x']) {
+    const work = checkPassword('a'.repeat(10_000), scheme);
+    assert.ok(typeof work !== 'boolean');
+    const began = performance.now();
+    assert.deepEqual(work.next(), { done: true, value: false });
+    assert.ok(performance.now() - began < 50, scheme);
+  }
+});
+
+test('work that fails is told, and does not keep those behind it waiting', async () => {
+  const fault = new Error('a fault');
+  // biome-ignore lint/correctness/useYield: it does not come to that.
+  const failing = (function* (): Generator<undefined, boolean> {
+    throw fault;
+  })();
+  const failed = new Promise((resolve) => workSlowly(failing, () => true, resolve, resolve));
+  const behind = isRight('good', '$1$saltsalt$1MQUU1ezMItRLsMHIumtN1');
+  assert.equal(await failed, fault);
+  assert.equal(await behind, true);
 });

@@ -14,6 +14,8 @@ const PLAIN = '{PLAIN}';
 const SHA = '{SHA}';
 const SALTED_SHA = '{SSHA}';
 const SHA_BYTES = 20;
+/** crypt(3) hashes no longer password (libxcrypt's CRYPT_MAX_PASSPHRASE_SIZE): the work of some schemes grows with its square. In bytes. */
+const LONGEST_PASSWORD = 511;
 
 /**
  * Passwords that were right a while ago, so that a browser that sends one with every request does not have it hashed every time: a keyed
@@ -48,6 +50,7 @@ function* crypt(password: Buffer, stored: string): SlowWork<string | undefined> 
   // What C takes for the end of a text.
   const nul = password.indexOf(0);
   const key = nul < 0 ? password : password.subarray(0, nul);
+  if (key.length > LONGEST_PASSWORD) return undefined;
   if (stored.startsWith(APACHE)) return yield* md5Crypt(key, stored, APACHE);
   if (stored.startsWith(MD5)) return yield* md5Crypt(key, stored, MD5);
   if (stored.startsWith('$5$') || stored.startsWith('$6$')) return yield* shaCrypt(key, stored);

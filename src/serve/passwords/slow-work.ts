@@ -6,6 +6,7 @@ export type SlowWork<T> = Generator<undefined, T>;
 interface Job {
   /** @returns whether it is done */
   step(): boolean;
+  failed(fault: unknown): void;
 }
 
 /** ms that the work of all jobs together may take in one turn of the event loop. */
@@ -16,21 +17,36 @@ const waiting: Job[] = [];
 /**
  * Does the work behind that of everybody who came before, and then calls `done`.
  * @param wanted asked before each slice: work that nobody waits for any more is dropped, without a call of `done`
+ * @param failed called instead of `done` with what the work has thrown: those behind it must not wait for ever
  */
-export function workSlowly<T>(work: SlowWork<T>, wanted: () => boolean, done: (result: T) => void): void {
+export function workSlowly<T>(
+  work: SlowWork<T>,
+  wanted: () => boolean,
+  done: (result: T) => void,
+  failed: (fault: unknown) => void,
+): void {
   const step = (): boolean => {
     if (!wanted()) return true;
-    const { done: isDone, value } = work.next();
-    if (isDone === true) done(value as T);
-    return isDone === true;
+    const { done: isOver, value } = work.next();
+    if (isOver === true) done(value as T);
+    return isOver === true;
   };
-  if (waiting.push({ step }) === 1) setImmediate(workOn);
+  if (waiting.push({ step, failed }) === 1) setImmediate(workOn);
 }
 
 function workOn(): void {
   const end = performance.now() + SLICE_MS;
   while (waiting.length > 0 && performance.now() < end) {
-    if ((waiting[0] as Job).step()) waiting.shift();
+    if (isDone(waiting[0] as Job)) waiting.shift();
   }
   if (waiting.length > 0) setImmediate(workOn);
+}
+
+function isDone(job: Job): boolean {
+  try {
+    return job.step();
+  } catch (fault) {
+    job.failed(fault);
+    return true;
+  }
 }
