@@ -14,7 +14,7 @@ interface BuffersSet {
   readonly proxy_max_temp_file_size: number | undefined;
 }
 
-interface SpoolSet extends BuffersSet {
+export interface SpoolSet extends BuffersSet {
   readonly proxy_temp_path: WrittenFolder | undefined;
 }
 
@@ -24,8 +24,12 @@ const DEFAULT_MOST = 1024 ** 3;
 export function spoolSettings(set: SpoolSet, workshop: Workshop): SpoolSettings | undefined {
   const most = set.proxy_max_temp_file_size ?? DEFAULT_MOST;
   if (most === 0) return undefined;
-  const writeSize = set.proxy_temp_file_write_size ?? 2 * Math.max(set.proxy_buffer_size, set.proxy_buffers.size);
-  return { folder: answerFolder(set, workshop), most, writeSize };
+  return { folder: answerFolder(set, workshop), most, writeSize: writeSizeOf(set) };
+}
+
+/** So much is written to a temporary file at once. */
+export function writeSizeOf(set: BuffersSet): number {
+  return set.proxy_temp_file_write_size ?? 2 * Math.max(set.proxy_buffer_size, set.proxy_buffers.size);
 }
 
 export function answerFolder(set: Pick<SpoolSet, 'proxy_temp_path'>, workshop: Workshop): TempFolder {

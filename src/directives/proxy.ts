@@ -18,6 +18,7 @@ import { nginxModule } from './module.ts';
 import { answerChanges, checkProxyAnswers, headersToHide, proxyAnswerDirectives } from './proxy-answers.ts';
 import { fromAddress, fromKind } from './proxy-bind.ts';
 import { answerFolder, checkBuffers, spoolSettings } from './proxy-buffers.ts';
+import { checkStore, proxyStoreDirectives, storeSettings } from './proxy-store.ts';
 import { fixedTarget, madeUpTarget, type Scheme, schemeOf, schemeOfUrl } from './proxy-target.ts';
 import { checkProxyTls, chosenConnection, proxyTls, proxyTlsDirectives, tlsName } from './proxy-tls.ts';
 import { compileSize, sizeValue } from './size-value.ts';
@@ -202,6 +203,7 @@ const table = directives({
     doc: 'Whether the upstream is asked to the end when the client has gone.',
   },
   ...proxyAnswerDirectives,
+  ...proxyStoreDirectives,
   ...proxyTlsDirectives,
   proxy_temp_path: {
     in: SETTINGS,
@@ -249,6 +251,7 @@ function checkLevel(set: Set, workshop: Workshop, level: Level): void {
   if (level.has('proxy_bind')) workshop.problems.attempt(() => fromAddress(set.proxy_bind, workshop));
   if (level.has('proxy_set_header')) checkSetHeaders(set, workshop);
   checkProxyTls(set, workshop, level);
+  checkStore(set, workshop, level);
 }
 
 function checkSetHeaders(set: Set, workshop: Workshop): void {
@@ -300,6 +303,7 @@ function proxySettings(
 ): ProxySettings {
   const setHeaders = headersToSet(set, draft.workshop);
   const tls = scheme === 'http' ? undefined : proxyTls(set, draft, level);
+  const store = storeSettings(set, draft.workshop);
   const connection: ConnectionSettings = {
     connectTimeout: set.proxy_connect_timeout,
     sendTimeout: set.proxy_send_timeout,
@@ -328,10 +332,11 @@ function proxySettings(
     requestBuffering: set.proxy_request_buffering,
     buffering: set.proxy_buffering,
     spool: spoolSettings(set, draft.workshop),
+    store,
     readRate: compileSize(set.proxy_limit_rate, draft.workshop),
     forceRanges: set.proxy_force_ranges,
     buffersSize: set.proxy_buffers.number * set.proxy_buffers.size,
-    ignoreClientAbort: set.proxy_ignore_client_abort,
+    ignoreClientAbort: set.proxy_ignore_client_abort || store !== undefined,
     interceptErrors: set.proxy_intercept_errors,
     next: nextUpstream(set),
     tlsName: tlsName(draft.workshop.text(set.proxy_ssl_name)),

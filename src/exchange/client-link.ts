@@ -14,7 +14,10 @@ export interface BodySink {
 
 /** What the answering side of an exchange hears of the client while it answers. */
 export interface ClientWatcher {
-  /** When the client goes, it goes on for its own sake (`proxy_ignore_client_abort`), and finishes the exchange: `clientGone` does not come. */
+  /**
+   * When the client goes, it goes on for its own sake (`proxy_ignore_client_abort`, `proxy_store`), and finishes the exchange:
+   * `clientDrain` comes, and `clientGone` does not.
+   */
   readonly outlivesClient?: boolean;
   /** All that was written has left: write on. */
   clientDrain(): void;

@@ -308,6 +308,12 @@ export class Exchange {
     this.watcher?.clientGone();
   }
 
+  /** The client has gone, but whoever answers goes on: nothing holds that up any more. */
+  goOnAlone(): void {
+    this.#dropFilters();
+    this.watcher?.clientDrain();
+  }
+
   #dropFilters(): void {
     this.#filters?.close();
     this.#filters = undefined;

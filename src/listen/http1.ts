@@ -484,8 +484,9 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     if (!exchange.headSent) exchange.status = timedOut ? 408 : 499;
     this.#body.abandon();
     const { watcher } = exchange;
-    if (watcher?.outlivesClient === true && this.#body.complete && !timedOut) {
+    if (watcher?.outlivesClient === true && this.#body.complete) {
       this.#exchange = exchange;
+      exchange.goOnAlone();
       return;
     }
     this.#exchange = undefined;

@@ -13,7 +13,11 @@ const UNSAFE = /(?:^|\/)\.\.(?:\/|$)|\0/;
  * @param name what is looked for under it, where it is a folder
  */
 export function filePathOf(exchange: Exchange, name = ''): string | undefined {
-  const path = exchange.location.filePath(exchange, exchange.uri) + name;
+  return safePath(exchange, exchange.location.filePath(exchange, exchange.uri) + name);
+}
+
+/** The path, unless it could lead out of its folder: see `filePathOf`. */
+export function safePath(exchange: Exchange, path: string): string | undefined {
   if (!UNSAFE.test(path)) return path;
   exchange.log(
     'error',

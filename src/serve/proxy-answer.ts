@@ -3,6 +3,7 @@
 import type { Exchange } from '../exchange/exchange.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { AnswerSpool, type SpoolOwner } from './answer-spool.ts';
+import { type AnswerStore, type StoreOwner, storeFor } from './answer-store.ts';
 import type { ProxySettings } from './proxy-settings.ts';
 import { type RatedReader, ReadRate } from './read-rate.ts';
 
@@ -18,15 +19,19 @@ export interface AnswerOwner {
 const CLIENT_IS_SLOW = 1;
 const SPOOL_IS_FULL = 2;
 const RATE_IS_REACHED = 4;
+const STORE_IS_BEHIND = 8;
 
-export class ProxyAnswer implements SpoolOwner, RatedReader {
+export class ProxyAnswer implements SpoolOwner, StoreOwner, RatedReader {
   readonly #exchange: Exchange;
   readonly #settings: ProxySettings;
   readonly #owner: AnswerOwner;
   /** proxy_buffering, or what the peer says of it. */
   readonly #buffering: boolean;
   #connection: UpstreamConnection | undefined;
+  /** Only while something waits there. */
   #spool: AnswerSpool | undefined = undefined;
+  /** Until the file is in its place, or will never be. */
+  #store: AnswerStore | undefined = undefined;
   #rate: ReadRate | undefined = undefined;
   #held = 0;
   /** What has come too fast for proxy_limit_rate. */
@@ -47,9 +52,20 @@ export class ProxyAnswer implements SpoolOwner, RatedReader {
     this.#owner = owner;
     const rate = buffering ? (settings.readRate?.(exchange) ?? 0) : 0;
     if (rate > 0) this.#rate = new ReadRate(rate, this);
+    if (buffering && settings.store !== undefined) this.#store = storeFor(exchange, settings, settings.store, this);
+  }
+
+  /** All of it is wanted, though the client may have gone. */
+  get isStoring(): boolean {
+    return this.#store !== undefined;
   }
 
   take(bytes: Buffer, start: number, end: number): void {
+    this.#store?.take(bytes, start, end);
+    this.#give(bytes, start, end);
+  }
+
+  #give(bytes: Buffer, start: number, end: number): void {
     const now = this.#rate === undefined ? end : start + this.#allowed(bytes, start, end);
     if (start < now) this.#pass(bytes, start, now);
   }
@@ -76,15 +92,33 @@ export class ProxyAnswer implements SpoolOwner, RatedReader {
     if (!left) this.blocked();
   }
 
-  /** The peer has given all. @returns whether the client has, too; else `answerGiven` will tell */
-  end(): boolean {
+  /**
+   * The peer gives no more.
+   * @param whole it has given all
+   * @returns whether that has gone on; else `answerGiven` will tell
+   */
+  end(whole: boolean): boolean {
     this.#connection = undefined;
     this.#ended = true;
-    if (this.#late.length > 0) return false;
-    this.#rate?.stop();
-    if (this.#spool === undefined) return true;
-    this.#spool.end();
+    if (!whole) this.#dropStore();
+    if (this.#isGiven) {
+      this.#rate?.stop();
+      return true;
+    }
+    if (this.#late.length === 0) {
+      this.#rate?.stop();
+      this.#spool?.end();
+    }
+    this.#store?.end();
     return false;
+  }
+
+  get #isGiven(): boolean {
+    return this.#late.length === 0 && this.#spool === undefined && this.#store === undefined;
+  }
+
+  #checkGiven(): void {
+    if (this.#ended && this.#isGiven) this.#owner.answerGiven();
   }
 
   /** The client takes no more for now. */
@@ -100,10 +134,23 @@ export class ProxyAnswer implements SpoolOwner, RatedReader {
     else this.#hold(CLIENT_IS_SLOW);
   }
 
-  /** The client takes on. */
+  /** The client takes on; or it has gone, and nothing waits for it. */
   drained(): void {
     this.#letGo(CLIENT_IS_SLOW);
-    this.#spool?.drained();
+    if (this.#exchange.aborted) this.#dropSpool();
+    else this.#spool?.drained();
+  }
+
+  #dropSpool(): void {
+    if (this.#spool === undefined) return;
+    this.#spool.close();
+    this.#letGo(SPOOL_IS_FULL);
+    this.spoolDone();
+  }
+
+  #dropStore(): void {
+    this.#store?.close();
+    this.#store = undefined;
   }
 
   /** It is over, given or not. */
@@ -112,6 +159,7 @@ export class ProxyAnswer implements SpoolOwner, RatedReader {
     this.#rate?.stop();
     this.#late = [];
     this.#spool?.close();
+    this.#dropStore();
   }
 
   #hold(reason: number): void {
@@ -127,10 +175,10 @@ export class ProxyAnswer implements SpoolOwner, RatedReader {
   readOn(): void {
     const late = this.#late;
     this.#late = [];
-    for (const piece of late) this.take(piece, 0, piece.length);
+    for (const piece of late) this.#give(piece, 0, piece.length);
     if (this.#late.length > 0) return;
     if (!this.#ended) this.#letGo(RATE_IS_REACHED);
-    else if (this.#spool === undefined) this.#owner.answerGiven();
+    else if (this.#spool === undefined) this.#checkGiven();
     else this.#spool.end();
   }
 
@@ -143,10 +191,26 @@ export class ProxyAnswer implements SpoolOwner, RatedReader {
   }
 
   spoolDone(): void {
-    this.#owner.answerGiven();
+    this.#spool = undefined;
+    this.#checkGiven();
   }
 
   spoolLost(): void {
     this.#owner.answerLost();
+  }
+
+  storeFull(): void {
+    this.#hold(STORE_IS_BEHIND);
+  }
+
+  storeHasRoom(): void {
+    this.#letGo(STORE_IS_BEHIND);
+  }
+
+  storeDone(): void {
+    this.#store = undefined;
+    // It was for the file alone that the peer was still read.
+    if (this.#exchange.aborted && !this.#ended) this.#owner.answerLost();
+    else this.#checkGiven();
   }
 }

@@ -47,7 +47,7 @@ export function proxyRequestHead(
 ): ProxyRequestHead | string {
   // What would end the line, or the target in it, is escaped wherever it comes from.
   const uri = escapeUri(requestUri(exchange, settings, target), 'target');
-  const method = settings.method === undefined ? exchange.method : settings.method(exchange) || exchange.method;
+  const method = methodFor(exchange, settings);
   if (settings.method !== undefined && !isToken(method)) return `"${method}" is no method for the upstream`;
   const upgrade = upgradeToSend(exchange, settings);
   let text = `${method} ${uri} HTTP/1.${settings.httpVersion === 10 ? '0' : '1'}\r\n`;
@@ -73,6 +73,11 @@ function upgradeToSend(exchange: Exchange, settings: ProxySettings): string {
   const set = settings.setHeaders.find(({ lowerName }) => lowerName === 'upgrade');
   const value = set?.value(exchange) ?? '';
   return listMembers(value).some(isH2c) ? '' : value;
+}
+
+/** What the peer is asked with. */
+export function methodFor(exchange: Exchange, { method }: ProxySettings): string {
+  return method === undefined ? exchange.method : method(exchange) || exchange.method;
 }
 
 function mayUpgrade({ head, method }: Exchange): boolean {

@@ -6,6 +6,7 @@ import type { ConnectionSettings } from '../upstream/connection-settings.ts';
 import type { LocalAddress } from '../upstream/local-address.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { SpoolSettings } from './answer-spool.ts';
+import type { StoreSettings } from './answer-store.ts';
 
 /** Where an exchange is to go. */
 export interface ProxyTarget {
@@ -60,8 +61,11 @@ export interface ProxySettings {
   readonly buffersSize: number;
   /** What a slow client has not taken beyond that waits in a file; undefined: at the peer. */
   readonly spool: SpoolSettings | undefined;
+  /** proxy_store: answers become files; undefined: they do not. */
+  readonly store: StoreSettings | undefined;
   /** proxy_limit_rate: bytes of an answer that are read in a second, 0 for any number. */
   readonly readRate: ((exchange: Exchange) => number) | undefined;
+  /** The peer's answer is waited for, whether or not the client does: proxy_ignore_client_abort, and proxy_store. */
   readonly ignoreClientAbort: boolean;
   readonly interceptErrors: boolean;
   readonly next: NextUpstreamSettings;

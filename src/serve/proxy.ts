@@ -223,11 +223,11 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     if (head.hasAccel && this.#obeyAccel(head)) return;
     this.#addCookie();
     takeAnswerHead(exchange, head, settings);
-    if (settings.readRate !== undefined) this.#holdBack();
     if (settings.forceRanges && !forceRange(exchange)) {
       this.#fail(416);
       return;
     }
+    if (settings.readRate !== undefined || settings.store !== undefined) this.#holdBack();
     this.#answering = true;
     this.#body?.stopReading();
     exchange.gather();
@@ -286,7 +286,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     exchange.upstreamTrailers = trailers;
     if (this.settings.passTrailers) exchange.trailers = trailers;
     this.#end();
-    if (this.#answer?.end() !== false) exchange.finish();
+    if (this.#answer?.end(true) !== false) exchange.finish();
   }
 
   answerGiven(): void {
@@ -310,7 +310,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
       this.#end();
       this.#fault = fault;
       // What has come before that is still given to the client.
-      if (this.#answer?.end() !== false) this.exchange.cutShort();
+      if (this.#answer?.end(false) !== false) this.exchange.cutShort();
       return;
     }
     const retries = this.#attempts.retriesAfterFault(fault, this.#progress());
@@ -353,9 +353,9 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     this.exchange.cutShort();
   }
 
-  /** What has been asked of a peer is done to its end. */
+  /** What has been asked of a peer is done to its end, and an answer that is stored comes to its end. */
   get outlivesClient(): boolean {
-    return this.settings.ignoreClientAbort && !this.#answering;
+    return this.#answering ? this.#answer?.isStoring === true : this.settings.ignoreClientAbort;
   }
 
   clientGone(): void {
@@ -368,7 +368,6 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
       'client prematurely closed connection, so upstream connection is closed too',
       this.#url(),
     );
-    this.#answer?.close();
     this.#dropConnection();
     this.#end();
   }
@@ -376,6 +375,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
   // The end.
 
   #dropConnection(): void {
+    this.#answer?.close();
     this.#body?.disconnect();
     this.#connection?.close();
     this.#connection = undefined;

@@ -48,7 +48,7 @@ export class TempFile {
   /** Bytes that were written. */
   length = 0;
   readonly #folder: TempFolder;
-  readonly #kind: TempFileKind;
+  #kind: TempFileKind;
   #fd = -1;
   /** Steps under way: a reader that was stopped may still be at its last one when another begins. */
   #steps = 0;
@@ -83,6 +83,11 @@ export class TempFile {
   /** Forgets what stands behind `length`: it is written over. Only between two steps of writing. */
   cutTo(length: number): void {
     this.length = length;
+  }
+
+  /** It has been renamed: what has its name from now on is not ours. */
+  leaveName(): void {
+    this.#kind = 'kept';
   }
 
   /** Safe to call at any time, and twice: what is under way is waited for. */
