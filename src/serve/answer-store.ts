@@ -6,8 +6,6 @@ import type { TempFolder } from '../exchange/kept-body.ts';
 import { parseHttpDate } from '../http1/http-date.ts';
 import { answerSafely } from './answer.ts';
 import { placeFile } from './place-file.ts';
-import { methodFor } from './proxy-request.ts';
-import type { ProxySettings } from './proxy-settings.ts';
 import { TempFile, type TempFileError } from './temp-file.ts';
 
 export interface StoreSettings {
@@ -27,17 +25,6 @@ export interface StoreOwner {
   storeHasRoom(): void;
   /** The file is in its place, or there will be none. */
   storeDone(): void;
-}
-
-/** undefined for an answer that makes no file: any status but 200, and what has no body because it was asked with HEAD. */
-export function storeFor(
-  exchange: Exchange,
-  settings: ProxySettings,
-  store: StoreSettings,
-  owner: StoreOwner,
-): AnswerStore | undefined {
-  if (exchange.upstreamHead?.status !== 200 || methodFor(exchange, settings) === 'HEAD') return undefined;
-  return new AnswerStore(exchange, store, owner);
 }
 
 export class AnswerStore {

@@ -3,7 +3,8 @@
 import type { Exchange } from '../exchange/exchange.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { AnswerSpool, type SpoolOwner } from './answer-spool.ts';
-import { type AnswerStore, type StoreOwner, storeFor } from './answer-store.ts';
+import { AnswerStore, type StoreOwner } from './answer-store.ts';
+import { methodFor } from './proxy-request.ts';
 import type { ProxySettings } from './proxy-settings.ts';
 import { type RatedReader, ReadRate } from './read-rate.ts';
 
@@ -52,7 +53,13 @@ export class ProxyAnswer implements SpoolOwner, StoreOwner, RatedReader {
     this.#owner = owner;
     const rate = buffering ? (settings.readRate?.(exchange) ?? 0) : 0;
     if (rate > 0) this.#rate = new ReadRate(rate, this);
-    if (buffering && settings.store !== undefined) this.#store = storeFor(exchange, settings, settings.store, this);
+    if (buffering && settings.store !== undefined && this.#makesFile)
+      this.#store = new AnswerStore(exchange, settings.store, this);
+  }
+
+  /** Any status but 200 makes none, nor does what has no body because it was asked with HEAD. */
+  get #makesFile(): boolean {
+    return this.#exchange.upstreamHead?.status === 200 && methodFor(this.#exchange, this.#settings) !== 'HEAD';
   }
 
   /** All of it is wanted, though the client may have gone. */
