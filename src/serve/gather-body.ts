@@ -94,8 +94,10 @@ class Gatherer implements BodySink, KeptBody {
     this.file.append(pieces, (error) => answerSafely(this.#exchange, () => this.#written(error)));
   }
 
+  /** A body that has come whole is told of nothing any more: where the client goes while it is written, only the exchange's end tells. */
   #newFile(): TempFile {
     const { clientBodyFolder, clientBodyInFile } = this.#exchange.location;
+    this.#exchange.whenOver(() => this.close());
     return new TempFile(clientBodyFolder, KINDS[clientBodyInFile]);
   }
 
