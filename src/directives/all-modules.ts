@@ -74,9 +74,9 @@ export const allModules: readonly Module[] = [
   // Filters of the answer, in this order.
   headers,
   gunzip,
-  gzip,
   charset,
   ssi,
+  gzip,
   log,
   tuning,
 ];

@@ -3,16 +3,16 @@
 
 import type { Kind } from '../config/directive.ts';
 import { directives, type SetOf } from '../config/directive.ts';
-import { byteString, lowerCase } from '../config/source.ts';
-import type { Argument, Position } from '../config/tree.ts';
 import { any, argument, bufferSize, count, flag, integer, oneOf, regex, rest, size, someOf } from '../config/values.ts';
 import type { CompressionSettings } from '../exchange/exchange.ts';
 import { gzipAnswer, gzipRatio } from '../serve/compress-answer.ts';
-import type { Workshop } from './draft.ts';
+import { answerTypes, typeKind } from './answer-types.ts';
 import { nginxModule } from './module.ts';
 
 const EVERYWHERE = ['http', 'server', 'location', 'if'] as const;
 const SETTINGS = ['http', 'server', 'location'] as const;
+
+const HTML: ReadonlySet<string> = new Set(['text/html']);
 
 type BrowserTest = (browser: string) => boolean;
 
@@ -28,8 +28,6 @@ function isOldExplorer(browser: string): boolean {
   const [, version] = /MSIE ([456])\./.exec(browser) ?? [];
   return version !== undefined && (version !== '6' || !browser.includes('SV1'));
 }
-
-const typeKind = argument('type', 'type', (text, { at }: Argument) => ({ type: lowerCase(byteString(text)), at }));
 
 const table = directives({
   gzip: { in: EVERYWHERE, args: [flag], default: 'off', doc: 'Whether answers are compressed.' },
@@ -109,7 +107,7 @@ export const gzip = nginxModule('http_gzip', {
       level: set.gzip_comp_level,
       bufferSize: set.gzip_buffers.number * set.gzip_buffers.size,
       minLength: set.gzip_min_length,
-      types: typesOf(set.gzip_types, draft.workshop),
+      types: answerTypes(set.gzip_types, HTML, draft.workshop),
     };
     draft.headerFilters.push((exchange) => gzipAnswer(exchange, settings));
   },
@@ -123,28 +121,4 @@ function compressionSettings(set: Set): CompressionSettings {
     proxied: new Set(set.gzip_proxied),
     disabledFor: (browser) => tests.some((test) => test(browser)),
   };
-}
-
-interface WrittenType {
-  readonly type: string;
-  readonly at: Position;
-}
-
-/** One set for each list, however many locations inherit it; what is to be said of it is said once. */
-const typeSets = new WeakMap<
-  readonly (readonly WrittenType[])[],
-  { readonly types: ReadonlySet<string> | undefined }
->();
-
-function typesOf(written: readonly (readonly WrittenType[])[], workshop: Workshop): ReadonlySet<string> | undefined {
-  const known = typeSets.get(written);
-  if (known !== undefined) return known.types;
-  const types = new Set(['text/html']);
-  for (const { type, at } of written.flat()) {
-    if (types.has(type)) workshop.warn(`duplicate MIME type "${type}"`, at);
-    types.add(type);
-  }
-  const found = types.has('*') ? undefined : types;
-  typeSets.set(written, { types: found });
-  return found;
 }

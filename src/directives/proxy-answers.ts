@@ -64,8 +64,8 @@ export const proxyAnswerDirectives = directives({
         'Vary',
       ),
     ],
-    doc: 'Fields of an answer that say nothing to us: by `X-Accel-Redirect` an upstream sends on to another URI or `@location`, by `X-Accel-Buffering` it says whether the answer is buffered, by `X-Accel-Limit-Rate` how fast it goes to the client.',
-    differs: 'The other fields say nothing anyway: they concern the cache and the charset.',
+    doc: 'Fields of an answer that say nothing to us: by `X-Accel-Redirect` an upstream sends on to another URI or `@location`, by `X-Accel-Buffering` it says whether the answer is buffered, by `X-Accel-Limit-Rate` how fast it goes to the client, by `X-Accel-Charset` in which charset.',
+    differs: 'The other fields say nothing anyway: they concern the cache.',
   },
   proxy_hide_header: {
     in: SETTINGS,

@@ -4,6 +4,7 @@
 import type { Exchange } from '../exchange/exchange.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import { parseInternalTarget } from '../route/uri.ts';
+import { overrideCharset } from './answer-charset.ts';
 import type { ProxySettings } from './proxy-settings.ts';
 
 /** What an answer keeps of its head when it is answered elsewhere: nginx's list. */
@@ -55,10 +56,12 @@ function keepFields(exchange: Exchange, { headers }: ResponseHead, settings: Pro
   for (const change of settings.changes) change(exchange, from);
 }
 
-/** How fast the answer goes to the client, in bytes in a second; 0: as fast as it can. undefined: the peer does not say. */
-export function accelLimitRate(head: ResponseHead, settings: ProxySettings): number | undefined {
+/** How fast the answer goes to the client, in bytes in a second (0: as fast as it can), and in which charset, where the peer says it. */
+export function obeyAccelManners(exchange: Exchange, head: ResponseHead, settings: ProxySettings): void {
   const rate = said(head, settings, 'x-accel-limit-rate');
-  return rate !== undefined && /^\d{1,15}$/.test(rate) ? Number(rate) : undefined;
+  if (rate !== undefined && /^\d{1,15}$/.test(rate)) exchange.limitRate = Number(rate);
+  const charset = said(head, settings, 'x-accel-charset');
+  if (charset !== undefined && charset !== '') overrideCharset(exchange, charset);
 }
 
 /** Whether this answer is buffered: what `X-Accel-Buffering` says, else the configuration. */

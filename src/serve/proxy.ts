@@ -12,7 +12,7 @@ import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { UpstreamFault } from '../upstream/upstream-fault.ts';
 import type { UpstreamWatcher } from '../upstream/upstream-watcher.ts';
 import type { Tunnel } from '../websocket/tunnel.ts';
-import { accelBuffering, accelLimitRate, accelRedirect, followAccelRedirect } from './proxy-accel.ts';
+import { accelBuffering, accelRedirect, followAccelRedirect, obeyAccelManners } from './proxy-accel.ts';
 import { type AnswerOwner, ProxyAnswer } from './proxy-answer.ts';
 import { type BodyOwner, lengthOfNone, needsBody, ProxyBody } from './proxy-body.ts';
 import { framingOf, type ProxyRequestHead, proxyRequestHead, requestUri } from './proxy-request.ts';
@@ -253,7 +253,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
   /** @returns whether the answer is another one */
   #obeyAccel(head: ResponseHead): boolean {
     this.#buffering = accelBuffering(head, this.settings);
-    this.exchange.limitRate = accelLimitRate(head, this.settings) ?? this.exchange.limitRate;
+    obeyAccelManners(this.exchange, head, this.settings);
     const elsewhere = accelRedirect(head, this.settings);
     if (elsewhere === undefined) return false;
     this.#dropConnection();
