@@ -4,6 +4,7 @@
 import type { Exchange } from '../exchange/exchange.ts';
 import type { TempFolder } from '../exchange/kept-body.ts';
 import { answerSafely } from './answer.ts';
+import { Pile } from './pile.ts';
 import { givePiece, PIECE_SIZE, takePiece } from './read-pieces.ts';
 import { TempFile, type TempFileError } from './temp-file.ts';
 
@@ -36,10 +37,9 @@ export class AnswerSpool {
   readonly #owner: SpoolOwner;
   readonly #file: TempFile;
   /** What waits in memory, behind all that is in the file. */
-  #pieces: Buffer[] = [];
-  #held = 0;
+  #held: Pile;
   /** What is being written. */
-  #writing: readonly Buffer[] | undefined = undefined;
+  #writing: Pile | undefined = undefined;
   /** So much of the file has been read. */
   #position = 0;
   #reading = false;
@@ -58,6 +58,7 @@ export class AnswerSpool {
     this.#settings = settings;
     this.#owner = owner;
     this.#file = new TempFile(settings.folder, 'nameless');
+    this.#held = new Pile(settings.writeSize);
   }
 
   take(bytes: Buffer, start: number, end: number): void {
@@ -66,8 +67,7 @@ export class AnswerSpool {
       if (!this.#exchange.send(bytes, start, end)) this.#blocked = true;
       return;
     }
-    this.#pieces.push(Buffer.from(bytes.subarray(start, end)));
-    this.#held += end - start;
+    this.#held.add(bytes, start, end);
     this.#write();
     this.#checkRoom();
   }
@@ -92,19 +92,20 @@ export class AnswerSpool {
   /** Nobody wants it any more. Safe to call twice. */
   close(): void {
     this.#closed = true;
-    this.#pieces = [];
-    this.#held = 0;
+    this.#held.clear();
     this.#file.close();
   }
 
   get #isEmpty(): boolean {
-    return this.#held === 0 && this.#writing === undefined && this.#position === this.#file.length && !this.#reading;
+    return (
+      this.#held.length === 0 && this.#writing === undefined && this.#position === this.#file.length && !this.#reading
+    );
   }
 
   #checkRoom(): void {
     const { most, writeSize } = this.#settings;
     const inFile = this.#file.length + (this.#writing === undefined ? 0 : writeSize);
-    if (this.#full || (this.#held < 2 * writeSize && inFile + this.#held < most && !this.#broken)) return;
+    if (this.#full || (this.#held.length < 2 * writeSize && inFile + this.#held.length < most && !this.#broken)) return;
     this.#full = true;
     this.#owner.spoolFull();
   }
@@ -118,34 +119,38 @@ export class AnswerSpool {
   /** Writes what is held, once it is enough. */
   #write(): void {
     const { most, writeSize } = this.#settings;
-    if (this.#writing !== undefined || this.#broken || this.#held < writeSize) return;
-    if (this.#file.length + this.#held > most) return;
-    this.#writing = this.#pieces;
+    if (this.#writing !== undefined || this.#broken || this.#held.length < writeSize) return;
+    if (this.#file.length + this.#held.length > most) return;
+    this.#writing = this.#held;
     const before = this.#file.length;
-    this.#pieces = [];
-    this.#held = 0;
-    this.#file.append(this.#writing, (error) => answerSafely(this.#exchange, () => this.#written(before, error)));
+    this.#held = new Pile(writeSize);
+    this.#file.append(this.#writing.pieces, (error) =>
+      answerSafely(this.#exchange, () => this.#written(before, error)),
+    );
   }
 
   #written(before: number, error: TempFileError | undefined): void {
     if (this.#closed) return;
-    const pieces = this.#writing ?? [];
+    const written = this.#writing as Pile;
     this.#writing = undefined;
-    if (error !== undefined) this.#goWithoutFile(before, pieces, error);
-    else this.#tellOnce();
+    if (error === undefined) {
+      written.clear();
+      this.#tellOnce();
+    } else this.#goWithoutFile(before, written, error);
     this.#write();
-    if (this.#held < this.#settings.writeSize && this.#file.length < this.#settings.most && !this.#broken)
+    if (this.#held.length < this.#settings.writeSize && this.#file.length < this.#settings.most && !this.#broken)
       this.#makeRoom();
     this.#goOn();
   }
 
   /** What could not be written is still in memory: nothing is lost, but the peer has to wait from now on. */
-  #goWithoutFile(before: number, pieces: readonly Buffer[], error: TempFileError): void {
+  #goWithoutFile(before: number, unwritten: Pile, error: TempFileError): void {
     this.#exchange.log('crit', error.message);
     this.#broken = true;
     this.#file.cutTo(before);
-    this.#pieces = [...pieces, ...this.#pieces];
-    this.#held = this.#pieces.reduce((sum, { length }) => sum + length, 0);
+    for (const piece of this.#held.pieces) unwritten.add(piece, 0, piece.length);
+    this.#held.clear();
+    this.#held = unwritten;
     this.#checkRoom();
   }
 
@@ -187,10 +192,10 @@ export class AnswerSpool {
   }
 
   #sendHeld(): void {
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    this.#held = 0;
-    for (const piece of pieces) if (!this.#exchange.send(piece, 0, piece.length)) this.#blocked = true;
+    const held = this.#held;
+    this.#held = new Pile(this.#settings.writeSize);
+    for (const piece of held.pieces) if (!this.#exchange.send(piece, 0, piece.length)) this.#blocked = true;
+    held.clear();
     this.#file.cutTo(0);
     this.#position = 0;
     this.#makeRoom();

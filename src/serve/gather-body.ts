@@ -5,6 +5,7 @@ import type { BodySink } from '../exchange/client-link.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { KeptBody } from '../exchange/kept-body.ts';
 import { answerSafely } from './answer.ts';
+import { Pile } from './pile.ts';
 import { givePiece, takePiece } from './read-pieces.ts';
 import { TempFile, type TempFileError, type TempFileKind } from './temp-file.ts';
 
@@ -28,13 +29,12 @@ export function gatherBody(exchange: Exchange, waiter: BodyWaiter): void {
 }
 
 class Gatherer implements BodySink, KeptBody {
-  pieces: Buffer[] = [];
   length = 0;
   file: TempFile | undefined = undefined;
   readonly #exchange: Exchange;
   readonly #waiter: BodyWaiter;
-  /** Bytes in `pieces`. */
-  #held = 0;
+  /** What is not in the file. */
+  #held: Pile;
   #writing = false;
   #ended = false;
   #over = false;
@@ -42,14 +42,18 @@ class Gatherer implements BodySink, KeptBody {
   constructor(exchange: Exchange, waiter: BodyWaiter) {
     this.#exchange = exchange;
     this.#waiter = waiter;
+    this.#held = this.#newPile();
+  }
+
+  get pieces(): Buffer[] {
+    return this.#held.pieces;
   }
 
   bodyBytes(bytes: Buffer, start: number, end: number): void {
     if (this.#over) return;
-    this.pieces.push(Buffer.from(bytes.subarray(start, end)));
     this.length += end - start;
-    this.#held += end - start;
-    if (this.#held > this.#exchange.location.clientBodyBufferSize) this.#spill();
+    this.#held.add(bytes, start, end);
+    if (this.#isTooMuch) this.#spill();
   }
 
   bodyEnd(): void {
@@ -68,13 +72,21 @@ class Gatherer implements BodySink, KeptBody {
   close(): void {
     this.#over = true;
     this.file?.close();
-    this.pieces = [];
+    this.#held.clear();
+  }
+
+  get #isTooMuch(): boolean {
+    return this.#held.length > this.#exchange.location.clientBodyBufferSize;
+  }
+
+  #newPile(): Pile {
+    return new Pile(this.#exchange.location.clientBodyBufferSize);
   }
 
   /** A body is whole in memory, or whole in a file. */
   #finish(): void {
     const toFile = this.file !== undefined || this.#exchange.location.clientBodyInFile !== 'off';
-    if (toFile && (this.#held > 0 || this.file === undefined)) {
+    if (toFile && (this.#held.length > 0 || this.file === undefined)) {
       this.#spill();
       return;
     }
@@ -87,11 +99,13 @@ class Gatherer implements BodySink, KeptBody {
     if (this.#writing) return;
     this.#writing = true;
     this.#exchange.link.pauseBody();
-    const { pieces } = this;
-    this.pieces = [];
-    this.#held = 0;
+    const written = this.#held;
+    this.#held = this.#newPile();
     this.file ??= this.#newFile();
-    this.file.append(pieces, (error) => answerSafely(this.#exchange, () => this.#written(error)));
+    this.file.append(written.pieces, (error) => {
+      written.clear();
+      answerSafely(this.#exchange, () => this.#written(error));
+    });
   }
 
   /** A body that has come whole is told of nothing any more: where the client goes while it is written, only the exchange's end tells. */
@@ -111,7 +125,7 @@ class Gatherer implements BodySink, KeptBody {
   #goOn(): void {
     this.#tellOnce();
     if (this.#ended) this.#finish();
-    else if (this.#held > this.#exchange.location.clientBodyBufferSize) this.#spill();
+    else if (this.#isTooMuch) this.#spill();
     else this.#exchange.link.resumeBody();
   }
 
