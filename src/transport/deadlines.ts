@@ -14,6 +14,8 @@ const FINE_MS = 10;
 const COARSE_MS = 50;
 /** Node's timers cannot be longer than 24 days; a longer wait is made of several. */
 const LONGEST_WAIT_MS = 2 ** 30;
+/** Who looks so late, in milliseconds, was held up: what came meanwhile is read first, before anybody is told that nothing came. */
+const HELD_UP_MS = 50;
 
 /** The deadlines that are looked at together. */
 interface Group {
@@ -30,6 +32,8 @@ let armed = 0;
 let timer: NodeJS.Timeout | undefined;
 /** When `timer` fires. */
 let timerTime = Number.POSITIVE_INFINITY;
+/** The loop was held up, and turns some more times before deadlines are looked at. */
+let catchingUp = false;
 
 /**
  * Milliseconds on a clock that only goes forward; they mean nothing but as a difference. A call costs
@@ -40,8 +44,8 @@ export function now(): number {
 }
 
 /**
- * A deadline of an owner, to be armed again and again. It never comes early; it may be late by 10 ms, above a second by 50 ms. It
- * does not keep the process alive.
+ * A deadline of an owner, to be armed again and again. It never comes early; it may be late by 10 ms, above a second by 50 ms, and where
+ * the loop was held up it comes when that has caught up with what has happened. It does not keep the process alive.
  */
 export class Deadline {
   readonly #owner: DeadlineOwner;
@@ -144,8 +148,13 @@ function startTimer(time: number): void {
 }
 
 function fire(): void {
-  timerTime = Number.POSITIVE_INFINITY;
   const time = now();
+  catchingUp = !catchingUp && time - timerTime > HELD_UP_MS;
+  if (catchingUp) {
+    timer = setTimeout(fire, FINE_MS).unref();
+    return;
+  }
+  timerTime = Number.POSITIVE_INFINITY;
   for (let at = times[0]; at !== undefined && at <= time; at = times[0]) lookAt(shiftTime(), time);
   if (armed === 0) forgetGroups();
   else if (times[0] !== undefined && times[0] < timerTime) startTimer(times[0]);

@@ -77,7 +77,16 @@ function nginxVerdict(name: string): Verdict {
   const args = ['-t', '-p', `${folder}/`, '-e', 'stderr', '-g', globals, '-c', file];
   const { status, stderr } = spawnSync(NGINX, args, { encoding: 'utf8', timeout: 30_000 });
   const lines = stderr.split('\n').flatMap((line) => /\[(?:emerg|crit|warn)\] .*/.exec(line)?.[0] ?? []);
-  return { accepts: status === 0, lines: lines.map(withoutItsOwn), whole: stderr };
+  return { accepts: status === 0 || lacksItsLog(stderr), lines: lines.map(withoutItsOwn), whole: stderr };
+}
+
+/** All of it is right, but whoever is not root may not write into the log that Debian's nginx has when it is told of none. */
+function lacksItsLog(stderr: string): boolean {
+  const mistakes = stderr.split('\n').filter((line) => line.includes('[emerg]'));
+  return (
+    / syntax is ok$/m.test(stderr) &&
+    mistakes.every((line) => /open\(\) "\/var\/log\/nginx\/access\.log" failed \(13: /.test(line))
+  );
 }
 
 /** Without the process number and the folder. */
@@ -142,7 +151,8 @@ describe('nginx agrees', { skip: withoutNginx }, () => {
       const { accepts, whole, lines } = nginxVerdict(name);
       if (/bind\(\) to \[::1\]/.test(whole)) return t.skip('there is no IPv6 here');
       assert.ok(accepts, whole);
-      for (const line of lines) assert.ok(goldenLines('good', name).includes(line), line);
+      for (const line of lines.filter((one) => !one.startsWith('[emerg]')))
+        assert.ok(goldenLines('good', name).includes(line), line);
     });
   }
 

@@ -60,6 +60,7 @@ export class LiveSide {
 export function answerFrames(connection: PeerConnection): LiveSide {
   const tunnel = Number(/^GET \/\w+\/(\d+)/.exec(connection.text)?.[1]);
   const side = new LiveSide(connection.socket, tunnel, false);
+  connection.keeps = false;
   side.onFrame = () => side.send();
   connection.onData = (bytes) => side.take(bytes);
   connection.socket.once('end', () => connection.socket.end());

@@ -1,6 +1,7 @@
 // Sides that never read: what is sent to them waits at its source, memory stays bounded, and a send timeout ends it.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { until } from '../support/until.ts';
 import { frameHead } from './live-tunnel.ts';
@@ -13,9 +14,14 @@ const PER_CONNECTION = 100 * 1024;
 /** Channels over streams read into a new buffer each time, which is garbage for a while. */
 const SLACK = (process.env['SOCKGATE_CHANNEL'] === 'stream' ? 160 : 12) * 1024 * 1024;
 const PIECE = Buffer.alloc(256 * 1024, 'x');
-/** Most that a source can get rid of: what the kernels' buffers on the way hold, never gigabytes. */
-const MOST_TAKEN = 32 * 1024 * 1024;
+/** Most that a source can get rid of: what the kernel's buffers of both connections may grow to, and what the gateway may hold. */
+const MOST_TAKEN = 2 * (largestBuffer('tcp_rmem') + largestBuffer('tcp_wmem')) + PER_CONNECTION;
 const SEND_TIMEOUT = 1500;
+
+/** In bytes; the last of three numbers. */
+function largestBuffer(name: string): number {
+  return Number(/\d+\s*$/.exec(readFileSync(`/proc/sys/net/ipv4/${name}`, 'latin1'))?.[0]);
+}
 
 /** Writes without end as long as somebody takes it. @returns how much was taken so far */
 function pour(socket: PeerConnection['socket']): () => number {

@@ -11,6 +11,8 @@ import { acceptOf } from './raw-client.ts';
 export class PeerConnection {
   readonly socket: Socket;
   received = Buffer.alloc(0);
+  /** Whether `received` grows. */
+  keeps = true;
   ended = false;
   closed = false;
   error: NodeJS.ErrnoException | undefined = undefined;
@@ -20,7 +22,7 @@ export class PeerConnection {
   constructor(socket: Socket) {
     this.socket = socket;
     socket.on('data', (bytes: Buffer) => {
-      if (this.received.length < 1_000_000) this.received = Buffer.concat([this.received, bytes]);
+      if (this.keeps && this.received.length < 1_000_000) this.received = Buffer.concat([this.received, bytes]);
       this.onData(bytes);
     });
     socket.on('end', () => {

@@ -12,7 +12,8 @@ export class EchoClient {
 
   private constructor(socket: Socket) {
     this.socket = socket;
-    this.closed = once(socket, 'close');
+    // A reset is an end, too.
+    this.closed = new Promise((resolve) => socket.once('close', resolve));
     this.#lines = createInterface({ input: socket })[Symbol.asyncIterator]();
   }
 

@@ -70,7 +70,8 @@ test('keepalive_timeout: an idle connection is closed after it, and its second v
   const began = performance.now();
   await client.untilEnded();
   const took = performance.now() - began;
-  assert.ok(took > 250 && took < 3000, `${took} ms`);
+  // By default it would be 75 s, and by the second value 7 s.
+  assert.ok(took > 250 && took < 6500, `${took} ms`);
 });
 
 test('keepalive_time: a request that comes later is the last', async (t) => {

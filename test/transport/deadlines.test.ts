@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Deadline, type DeadlineOwner, now } from '../../src/transport/deadlines.ts';
 import { onOwnerFault } from '../../src/transport/owner-fault.ts';
+import { socketPair } from '../support/socket-pair.ts';
 
 /** Deadlines do not keep the process alive, so a test does, while it waits. */
 function withTime<Result>(work: (resolve: (result: Result) => void) => void, limitMs = 10_000): Promise<Result> {
@@ -54,6 +55,32 @@ test('a deadline is not armed any more when it is reached, and may be armed agai
   });
   assert.equal(times, 3);
 });
+
+test('where the loop was held up, what came meanwhile is read before a deadline is reached', async (t) => {
+  const { client, accepted } = await socketPair(t, 'TCP');
+  accepted.resume();
+  t.after(() => {
+    client.destroy();
+    accepted.destroy();
+  });
+  const heard = await withTime<boolean>((resolve) => {
+    const deadline = new Deadline(owner(() => resolve(false)));
+    accepted.once('data', () => {
+      // By now the answer has come to the kernel, and the time is over: nobody is to blame but this loop.
+      deadline.set(20);
+      accepted.write('answer', () => hold(100));
+    });
+    client.once('data', () => resolve(true));
+    client.write('question');
+  });
+  assert.equal(heard, true);
+});
+
+/** Nothing else happens for so many milliseconds. */
+function hold(ms: number): void {
+  const end = now() + ms;
+  while (now() < end);
+}
 
 test('a cleared deadline is never reached', async () => {
   const cleared = new Deadline(owner(() => assert.fail('reached')));

@@ -9,6 +9,7 @@ import { handleOf, type NodeHandle, streamWrap } from '../../src/transport/node-
 import { handlesCarryBytes } from '../../src/transport/self-test.ts';
 import { takeHandle } from '../../src/transport/take-handle.ts';
 import { everyChannel } from '../suites/every-channel.ts';
+import { heldMemory } from '../support/held-memory.ts';
 import { Recorder } from '../support/recorder.ts';
 import { socketPair, type Transport } from '../support/socket-pair.ts';
 
@@ -213,13 +214,15 @@ test('a timeout that was set on the socket does not strike the channel', async (
   await far.untilBytes(5);
 });
 
+const LARGE = Buffer.alloc(8 * 1024 * 1024);
+
 /** Closes a connection while 8 MB wait to be written on it. */
 async function closeWhileWriting(t: TestContext, transport: Transport): Promise<void> {
   const { client, accepted } = await socketPair(t, transport);
   const near = new Recorder(open(client));
   const far = new Recorder(open(accepted));
   far.channel.resume();
-  near.channel.write(Buffer.alloc(8 * 1024 * 1024), 0, 8 * 1024 * 1024);
+  near.channel.write(LARGE, 0, LARGE.length);
   near.channel.destroy();
   await near.untilClosed();
   far.channel.destroy();
@@ -228,10 +231,10 @@ async function closeWhileWriting(t: TestContext, transport: Transport): Promise<
 
 test('connections closed in the middle of a write leave no memory behind', async (t) => {
   for (let round = 0; round < 5; round++) await closeWhileWriting(t, 'TCP');
-  const before = process.memoryUsage().arrayBuffers;
+  const before = await heldMemory();
   for (let round = 0; round < 20; round++) await closeWhileWriting(t, 'TCP');
   for (let round = 0; round < 5; round++) await closeWhileWriting(t, 'TLSv1.3');
-  const grown = process.memoryUsage().arrayBuffers - before;
+  const grown = (await heldMemory()) - before;
   // Each of them had 8 MB waiting in slabs.
   assert.ok(grown < 50 * 1024 * 1024, `${grown} bytes more`);
 });

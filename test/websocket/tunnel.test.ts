@@ -7,12 +7,11 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { channelKind, openChannel } from '../../src/transport/choose.ts';
 import { StreamChannel } from '../../src/transport/stream-channel.ts';
 import { Opcode } from '../../src/websocket/opcode.ts';
 import { Tunnel } from '../../src/websocket/tunnel.ts';
+import { heldMemory } from '../support/held-memory.ts';
 import { type FrameShape, RawWebSocketReader, rawFrame } from '../support/raw-websocket.ts';
 import {
   CHANNEL_KINDS,
@@ -652,17 +651,4 @@ function drain(socket: Socket): { length: number; ended: boolean } {
 
 async function send(socket: Socket, bytes: Buffer): Promise<void> {
   if (!socket.write(bytes)) await once(socket, 'drain');
-}
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
-
-/** Bytes of live objects and buffers; a buffer that nobody has any more is freed some turns after it was found. */
-async function heldMemory(): Promise<number> {
-  for (let i = 0; i < 5; i++) {
-    collectGarbage();
-    await turn();
-  }
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
 }
