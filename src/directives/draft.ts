@@ -101,6 +101,7 @@ export interface DraftListen {
   readonly hasOptions: boolean;
   readonly ssl: boolean;
   readonly proxyProtocol: boolean;
+  readonly http2: boolean;
   readonly defaultServer: boolean;
   readonly at: Position | undefined;
 }

@@ -5,6 +5,7 @@ import type { ListenedServer, ListenSettings } from '../listen/listen-settings.t
 import { compileServerNames, type NamedServer, type ServerNames } from '../route/server-names.ts';
 import type { DraftListen, HttpDraft, ServerDraft, Workshop } from './draft.ts';
 import { finishServer } from './finish-server.ts';
+import { warnOfProtocols } from './listen-protocols.ts';
 
 /** The listeners of a draft, in the order in which the configuration first names their addresses. Mistakes go to the workshop. */
 export function* joinListeners({ servers, workshop }: HttpDraft): Steps<ListenSettings[]> {
@@ -51,6 +52,8 @@ function joinOne(
   const { address } = (shares[0] as Share).listen;
   const chosen = shareOfDefault(shares, workshop);
   const withOptions = shareOfOptions(shares, workshop);
+  const listens = shares.map(({ listen }) => listen);
+  warnOfProtocols(listens, workshop);
   const ssl = shares.find(({ listen }) => listen.ssl);
   if (ssl !== undefined) checkCertificates(chosen.server, shares, workshop);
   const listened = (server: ServerDraft): ListenedServer => finished.get(server) as ListenedServer;

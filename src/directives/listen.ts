@@ -81,6 +81,7 @@ export function readListen(written: WrittenListen | undefined, workshop: Worksho
     hasOptions: hasOptions(given),
     ssl: given.ssl,
     proxyProtocol: given.proxy_protocol,
+    http2: given.http2,
     defaultServer: given.default_server || given.default,
     at,
   }));
@@ -94,6 +95,7 @@ function standardListen(): DraftListen {
     hasOptions: false,
     ssl: false,
     proxyProtocol: false,
+    http2: false,
     defaultServer: false,
     at: undefined,
   };
