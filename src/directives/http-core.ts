@@ -138,6 +138,18 @@ const table = directives({
     default: 'off',
     doc: 'Whether an error page may itself lead to an error page.',
   },
+  msie_padding: {
+    in: SETTINGS,
+    args: [flag],
+    default: 'on',
+    doc: 'Whether Internet Explorer and Chrome get pages of errors of at least 512 bytes, which they show instead of their own.',
+  },
+  msie_refresh: {
+    in: SETTINGS,
+    args: [flag],
+    default: 'off',
+    doc: 'Whether Internet Explorer gets a page that leads on, with status 200, instead of a redirect that we make.',
+  },
   server_tokens: {
     in: SETTINGS,
     args: [oneOf('tokens', 'on', 'off', 'build')],
@@ -382,6 +394,8 @@ function locationSettings(set: Set, { workshop, overlays }: LocationDraft): Part
     defaultType: byteString(set.default_type),
     errorPages: compileErrorPages(set.error_page, workshop),
     recursiveErrorPages: set.recursive_error_pages,
+    msiePadding: set.msie_padding,
+    msieRefresh: set.msie_refresh,
     serverTokens: set.server_tokens,
     absoluteRedirect: set.absolute_redirect,
     portInRedirect: set.port_in_redirect,

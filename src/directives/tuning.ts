@@ -41,7 +41,6 @@ const OTHERS = 'There is no such module.';
 const POOL = 'Files are read by the thread pool of Node.';
 const CACHE = 'Files are read through the cache of the system.';
 const MEMORY = 'V8 has the memory.';
-const BROWSER = 'No browser that is still in use needs it.';
 
 const invalidValue = (_: string, directive: string): string => `"${directive}" directive invalid value`;
 
@@ -126,8 +125,6 @@ export const tuning = nginxModule('tuning', {
     uwsgi_temp_path: without(SETTINGS, temporaryFolder, OTHERS),
     scgi_temp_path: without(SETTINGS, temporaryFolder, OTHERS),
     subrequest_output_buffer_size: without(SETTINGS, [size('size')], 'There are no subrequests.'),
-    msie_padding: without(SETTINGS, [flag], BROWSER),
-    msie_refresh: without(SETTINGS, [flag], BROWSER),
     send_lowat: without(SETTINGS, [size('size')], 'It has no effect on Linux.'),
   }),
   main(set, draft, level) {

@@ -540,6 +540,10 @@ export interface LocationSettings extends ClientManners {
   readonly limitRateAfter: ((exchange: Exchange) => number) | undefined;
   /** Whether `Server:` and the pages of last resort name our version. */
   readonly serverTokens: 'on' | 'off' | 'build';
+  /** Pages of errors are made longer for browsers that would show their own instead. */
+  readonly msiePadding: boolean;
+  /** Internet Explorer gets a page that leads on instead of a redirect. */
+  readonly msieRefresh: boolean;
   readonly logNotFound: boolean;
   readonly recursiveErrorPages: boolean;
   readonly absoluteRedirect: boolean;

@@ -3,6 +3,7 @@
 import type { Exchange } from '../exchange/exchange.ts';
 import { redirectTo } from '../route/redirects.ts';
 import { VERSION } from '../version.ts';
+import { padPage, refreshPage, wantsPadding, wantsRefresh } from './explorer-pages.ts';
 
 /** What each page calls its status: nginx's words, which are not always those of the status line. */
 const TITLES: Readonly<Record<number, string>> = {
@@ -68,8 +69,12 @@ export function sendErrorPage(exchange: Exchange, status: number): void {
     exchange.cutShort();
     return;
   }
+  if ((status === 301 || status === 302) && wantsRefresh(exchange)) {
+    sendRefresh(exchange);
+    return;
+  }
   forgetBody(exchange);
-  const page = exchange.note(WITHOUT_PAGE) === true ? NO_BODY : pageOf(status, exchange.location.serverTokens);
+  const page = exchange.note(WITHOUT_PAGE) === true ? NO_BODY : pageFor(exchange, status);
   if (page.length > 0) exchange.answer.set('Content-Type', 'text/html');
   sendWhole(exchange, page);
 }
@@ -84,7 +89,20 @@ export function leaveOutPage(exchange: Exchange): void {
  * @param target an absolute URL, or a path (already escaped), which becomes one where `absolute_redirect` is on
  */
 export function sendRedirect(exchange: Exchange, status: number, target: string): void {
-  sendErrorPage(exchange, redirectTo(exchange, status, target));
+  redirectTo(exchange, status, target);
+  if (wantsRefresh(exchange)) sendRefresh(exchange);
+  else sendErrorPage(exchange, status);
+}
+
+/** A page that leads where `Location` would: msie_refresh. */
+function sendRefresh(exchange: Exchange): void {
+  const page = refreshPage(exchange.answer.get('location') ?? '');
+  exchange.status = 200;
+  exchange.errorStatus = 0;
+  exchange.answer.remove('location');
+  forgetBody(exchange);
+  exchange.answer.set('Content-Type', 'text/html');
+  sendWhole(exchange, page);
 }
 
 /**
@@ -140,12 +158,14 @@ function forgetBody(exchange: Exchange): void {
     exchange.answer.remove(name);
 }
 
-function pageOf(status: number, tokens: 'on' | 'off' | 'build'): Buffer {
-  const product = tokens === 'off' ? 'sockgate' : `sockgate/${VERSION}`;
-  const key = `${status} ${product}`;
+function pageFor(exchange: Exchange, status: number): Buffer {
+  const product = exchange.location.serverTokens === 'off' ? 'sockgate' : `sockgate/${VERSION}`;
+  const padded = status >= 400 && wantsPadding(exchange);
+  const key = padded ? `${status} ${product} padded` : `${status} ${product}`;
   let page = pages.get(key);
   if (page === undefined) {
     page = renderPage(status, product);
+    if (padded && page.length > 0) page = padPage(page);
     if (page.length > 0) pages.set(key, page);
   }
   return page;

@@ -77,6 +77,8 @@ const DEFAULTS: LocationSettings = {
   serverTokens: 'on',
   logNotFound: true,
   recursiveErrorPages: false,
+  msiePadding: true,
+  msieRefresh: false,
   absoluteRedirect: true,
   portInRedirect: true,
   serverNameInRedirect: false,
