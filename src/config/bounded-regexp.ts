@@ -2,8 +2,14 @@
 
 import { Script } from 'node:vm';
 
-/** ms for one match. */
+/** ms for one match, and for all those of a worker that are given up one after another. */
 const MOST_MS = 50;
+
+/** ms for one match where others have just used up what there is: what does fit is found in less. */
+const LEAST_MS = 2;
+
+/** ms that come back in a ms: who tries without a break has a twentieth of the worker's time. */
+const REFILL = 1 / 20;
 
 /** A shorter subject ends in time, unless a repeated group holds something that repeats or chooses. */
 const LONG_SUBJECT = 512;
@@ -14,21 +20,41 @@ const SHORT_SUBJECT = 16;
 export class MatchTimeout extends Error {
   override readonly name = 'MatchTimeout';
 
-  constructor(source: string) {
-    super(`matching "${source}" was given up after ${MOST_MS} ms`);
+  constructor(source: string, timeout: number) {
+    super(`matching "${source}" was given up after ${timeout} ms`);
   }
 }
+
+/** What matches that are given up may take, of all expressions of a worker together: else many requests at once would wait in turn for 50 ms each. */
+class Allowance {
+  #left = MOST_MS;
+  #asOf = 0;
+
+  /** @returns ms for the next match, a whole number */
+  next(): number {
+    const now = performance.now();
+    this.#left = Math.min(MOST_MS, this.#left + (now - this.#asOf) * REFILL);
+    this.#asOf = now;
+    return Math.max(LEAST_MS, Math.floor(this.#left));
+  }
+
+  spend(ms: number): void {
+    this.#left = Math.max(0, this.#left - ms);
+  }
+}
+
+const allowance = new Allowance();
 
 let pending: (() => RegExpExecArray | null) | undefined;
 /** Only what runs inside of a Script can be stopped. It costs a tenth of a millisecond. */
 let guard: Script | undefined;
 const GUARDED = Symbol.for('sockgate.match');
 
-function execGuarded(match: () => RegExpExecArray | null): RegExpExecArray | null {
+function execGuarded(match: () => RegExpExecArray | null, timeout: number): RegExpExecArray | null {
   guard ??= new Script("globalThis[Symbol.for('sockgate.match')]()");
   Object.defineProperty(globalThis, GUARDED, { value: () => pending?.() ?? null, configurable: true });
   pending = match;
-  return guard.runInThisContext({ timeout: MOST_MS }) as RegExpExecArray | null;
+  return guard.runInThisContext({ timeout }) as RegExpExecArray | null;
 }
 
 export interface BoundedRegExpOptions {
@@ -51,11 +77,13 @@ export class BoundedRegExp extends RegExp {
 
   override exec(subject: string): RegExpExecArray | null {
     if (subject.length <= this.#harmless) return super.exec(subject);
+    const timeout = allowance.next();
     try {
-      return execGuarded(() => super.exec(subject));
+      return execGuarded(() => super.exec(subject), timeout);
     } catch (error) {
       if ((error as { code?: unknown }).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
-      throw new MatchTimeout(this.#text);
+      allowance.spend(timeout);
+      throw new MatchTimeout(this.#text, timeout);
     }
   }
 }
