@@ -64,13 +64,18 @@ const ofRequest: Variables = {
   server_name: ({ server }) => server.name,
   'http_*': ({ head }, name) => field(head.headers, name),
   'cookie_*': ({ head }, name) => requestCookie(head.headers, name),
-  content_length: ({ head }) => (head.contentLength < 0 ? undefined : `${head.contentLength}`),
+  content_length: ({ head, requestBody, bodyBytesReceived }) => {
+    if (head.contentLength >= 0) return `${head.contentLength}`;
+    // Of a chunked body it is known once all of it has come.
+    return head.chunked && requestBody !== undefined ? `${bodyBytesReceived}` : undefined;
+  },
   content_type: ({ head }) => head.headers.getJoined('content-type'),
   request_body: ({ requestBody }) => {
     if (requestBody === undefined || requestBody.file !== undefined) return undefined;
     return Buffer.concat(requestBody.pieces).toString('latin1');
   },
-  request_length: ({ head, bodyBytesReceived }) => `${head.headLength + bodyBytesReceived}`,
+  request_length: ({ head, bodyBytesReceived, framingBytesReceived }) =>
+    `${head.headLength + bodyBytesReceived + framingBytesReceived}`,
   request_time: ({ startedAt }) => inSeconds(Date.now() - startedAt),
   remote_user: ({ head }) => basicCredentials(head.headers.get('authorization'))?.user,
 };
@@ -82,7 +87,8 @@ const ofAnswer: Variables = {
   body_bytes_sent: ({ bodyBytesSent }) => `${bodyBytesSent}`,
   'sent_http_*': (exchange, name) => sentField(exchange, name),
   'sent_trailer_*': ({ trailers }, name) => (trailers === undefined ? undefined : field(trailers, name)),
-  request_completion: ({ finished, aborted }) => (finished && !aborted ? 'OK' : ''),
+  request_completion: ({ finished, aborted, tunnel }) =>
+    (finished || (tunnel !== undefined && tunnel.endedBy !== 'gateway')) && !aborted ? 'OK' : '',
 };
 
 const ofFiles: Variables = {

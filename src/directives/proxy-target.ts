@@ -57,7 +57,11 @@ export function fixedTarget(url: string, at: Position, draft: LocationDraft): Pr
   const parsed = parseUrl(url, at);
   checkUriPart(parsed.address, at, draft);
   const upstream = upstreamOf(parsed.address, at, draft.server.http);
-  return upstream === undefined ? undefined : proxyTarget(upstream, parsed);
+  if (upstream === undefined) return undefined;
+  // As text of the configuration; what variables make is bytes already.
+  const { address } = parsed;
+  const inBytes = { ...address, host: byteString(address.host), uri: byteString(address.uri) };
+  return proxyTarget(upstream, { ...parsed, address: inBytes });
 }
 
 function proxyTarget(upstream: Upstream, { address, scheme }: ParsedUrl): ProxyTarget {
@@ -66,8 +70,8 @@ function proxyTarget(upstream: Upstream, { address, scheme }: ParsedUrl): ProxyT
   const { uri } = address;
   return {
     upstream,
-    uri: uri === '' ? undefined : byteString(uri.startsWith('?') ? `/${uri}` : uri),
-    host: local ? 'localhost' : byteString(formatAddress(isStandard ? { ...address, port: 0 } : address)),
+    uri: uri === '' ? undefined : uri.startsWith('?') ? `/${uri}` : uri,
+    host: local ? 'localhost' : formatAddress(isStandard ? { ...address, port: 0 } : address),
     port: local ? '' : `${address.port}`,
   };
 }

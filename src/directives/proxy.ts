@@ -357,8 +357,10 @@ function headersToSet(set: Set, workshop: Workshop): ProxySettings['setHeaders']
   const given = set.proxy_set_header
     .map(({ field, value }) => ({ name: field, lowerName: field.toLowerCase(), value: workshop.text(value) }))
     .filter(({ lowerName }) => !OWN_FRAMING.has(lowerName));
-  if (given.some(({ lowerName }) => lowerName === 'host')) return given;
-  return [{ name: 'Host', lowerName: 'host', value: workshop.text(PROXY_HOST) }, ...given];
+  // One `Host` only, though a file that is included may set it, too: the last.
+  const host = given.findLast(({ lowerName }) => lowerName === 'host');
+  const others = given.filter(({ lowerName }) => lowerName !== 'host');
+  return [host ?? { name: 'Host', lowerName: 'host', value: workshop.text(PROXY_HOST) }, ...others];
 }
 
 const NOWHERE: Position = { source: { file: '', text: '' }, line: 0, column: 0, offset: 0, length: 0 };

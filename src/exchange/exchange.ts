@@ -101,7 +101,7 @@ export class Exchange {
   limitRate = -1;
   headSent = false;
   framing: AnswerFraming = 'none';
-  /** Bytes of head and framing, and of the body alone: `$bytes_sent`, `$body_bytes_sent`. */
+  /** All bytes, and those behind the head, the framing of chunks included: `$bytes_sent`, `$body_bytes_sent`. */
   bytesSent = 0;
   bodyBytesSent = 0;
   finished = false;
@@ -111,6 +111,8 @@ export class Exchange {
   requestBody: KeptBody | undefined = undefined;
   /** Bytes of the request's body that have come. */
   bodyBytesReceived = 0;
+  /** Bytes of chunked framing that have come with them. */
+  framingBytesReceived = 0;
 
   /** Whoever is answering, and wants to hear of the client. */
   watcher: ClientWatcher | undefined = undefined;
@@ -386,6 +388,7 @@ export class Exchange {
 
   #sendChunk(bytes: Uint8Array, start: number, end: number): boolean {
     const head = chunkHead(end - start);
+    this.bodyBytesSent += head.length + CHUNK_END.length;
     this.bytesSent += head.length + (end - start) + CHUNK_END.length;
     const { channel } = this.link;
     if (!this.#gathering) channel.cork();
@@ -416,14 +419,16 @@ export class Exchange {
     if (this.finished) return;
     this.finished = true;
     this.#dropFilters();
-    if (this.framing === 'chunked' && !this.bodiless && !this.aborted) this.sendText(this.#lastChunk());
+    if (this.framing === 'chunked' && !this.bodiless && !this.aborted) this.#sendLastChunk();
     this.release();
     this.link.exchangeDone();
   }
 
-  #lastChunk(): string {
+  #sendLastChunk(): void {
     this.endTrailers?.(this);
-    return this.trailers === undefined ? LAST_CHUNK : lastChunk(this.trailers);
+    const text = this.trailers === undefined ? LAST_CHUNK : lastChunk(this.trailers);
+    this.bodyBytesSent += text.length;
+    this.sendText(text);
   }
 
   /** The body cannot be completed: the client must see that it was cut. */

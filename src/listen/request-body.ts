@@ -78,7 +78,11 @@ export class RequestBody {
 
   /** Takes of `[start, end)` what belongs to it, while it flows. @returns the index after that */
   take(bytes: Buffer, start: number, end: number): number {
+    const exchange = this.#exchange;
+    const before = exchange?.bodyBytesReceived ?? 0;
     const at = this.#decoder.decode(bytes, start, end, this);
+    if (exchange?.head.chunked === true && at > start)
+      exchange.framingBytesReceived += at - start - (exchange.bodyBytesReceived - before);
     if (at === REFUSED) {
       this.#exchange?.log('info', `client sent invalid chunked body: ${this.#decoder.fault}`);
       this.fail(400);

@@ -52,7 +52,7 @@ export function proxyRequestHead(
   const upgrade = upgradeToSend(exchange, settings);
   let text = `${method} ${uri} HTTP/1.${settings.httpVersion === 10 ? '0' : '1'}\r\n`;
   for (const { name, lowerName, value } of settings.setHeaders) {
-    const said = headerValue(lowerName, value(exchange), upgrade);
+    const said = headerValue(lowerName, value(exchange), upgrade) || hostInstead(lowerName, settings, target);
     if (said === '') continue;
     if (!isFieldValue(said))
       return `header "${name}" of the request to the upstream has a character that ends the line`;
@@ -91,6 +91,11 @@ const isH2c = (protocol: string): boolean => /^h2c(?:\/|$)/i.test(protocol);
 function headerValue(lowerName: string, value: string, upgrade: string): string {
   if (lowerName === 'upgrade') return upgrade;
   return lowerName === 'connection' && upgrade === '' && value.toLowerCase() === 'upgrade' ? '' : value;
+}
+
+/** HTTP/1.1 has no request without `Host` (RFC 9112 3.2): an empty one is the peer's own name. */
+function hostInstead(lowerName: string, settings: ProxySettings, target: ProxyTarget): string {
+  return lowerName === 'host' && settings.httpVersion === 11 ? target.host : '';
 }
 
 function passedFields(exchange: Exchange, settings: ProxySettings): string {

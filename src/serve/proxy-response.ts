@@ -23,6 +23,8 @@ export function takeAnswerHead(exchange: Exchange, head: ResponseHead, settings:
   exchange.status = head.status;
   exchange.reason = head.reason;
   exchange.contentLength = head.contentLength;
+  // What an X-Accel-Redirect left of its answer: a second Content-Type takes its place.
+  if (exchange.answer.length > 0 && head.headers.has('content-type')) exchange.answer.remove('content-type');
   const from = exchange.answer.length;
   passFields(head, settings, exchange.answer);
   for (const change of settings.changes) change(exchange, from);

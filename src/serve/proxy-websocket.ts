@@ -121,7 +121,6 @@ class TunnelEnd implements TunnelOwner {
     exchange.tunnel = tunnel satisfies TunnelTrace;
     exchange.bytesSent += tunnel.peer.bytes;
     exchange.bodyBytesSent += tunnel.peer.bytes;
-    exchange.bodyBytesReceived += tunnel.client.bytes;
     this.#ended(tunnel);
   }
 }

@@ -191,6 +191,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     const request = this.#head as ProxyRequestHead;
     this.#addCookie();
     takeAnswerHead(exchange, head, this.settings);
+    this.#countHandshake(connection);
     const opened = openTunnel(exchange, this.settings, request, head, connection, (tunnel) =>
       this.#tunnelEnded(tunnel),
     );
@@ -203,6 +204,13 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     }
     exchange.answer.clear();
     this.upstreamFailed(new UpstreamFault('invalid_header', opened));
+  }
+
+  /** What came behind the 101 is counted by the tunnel. */
+  #countHandshake(connection: UpstreamConnection): void {
+    const trace = this.#trace as UpstreamTrace;
+    trace.bytesReceived = connection.bytesReceived - connection.restLength;
+    trace.bytesSent = connection.bytesSent;
   }
 
   #tunnelEnded(tunnel: Tunnel): void {
@@ -256,6 +264,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     obeyAccelManners(this.exchange, head, this.settings);
     const elsewhere = accelRedirect(head, this.settings);
     if (elsewhere === undefined) return false;
+    this.#closeTrace(0);
     this.#dropConnection();
     this.#end();
     followAccelRedirect(this.exchange, head, this.settings, elsewhere);
@@ -368,6 +377,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
       'client prematurely closed connection, so upstream connection is closed too',
       this.#url(),
     );
+    this.#closeTrace(0);
     this.#dropConnection();
     this.#end();
   }
@@ -393,6 +403,8 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     this.#end();
     this.#dropConnection();
     this.#addCookie();
+    // What a peer called its own status is no word for this one.
+    this.exchange.reason = '';
     this.exchange.fail(status);
   }
 

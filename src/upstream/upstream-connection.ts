@@ -133,6 +133,11 @@ export class UpstreamConnection implements ChannelOwner, ConnectWatcher, Deadlin
     return (this.#channel?.bytesRead ?? 0) - this.#readBefore;
   }
 
+  /** Bytes that came behind a 101, and belong to the tunnel. */
+  get restLength(): number {
+    return this.#rest.length;
+  }
+
   /** Bytes of this request that were written, head and framing included. */
   get bytesSent(): number {
     return (this.#channel?.bytesWritten ?? 0) - this.#writtenBefore;

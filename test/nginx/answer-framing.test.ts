@@ -191,7 +191,7 @@ test('bytes behind an answer are nobody’s: the next request gets its own answe
   assert.equal(backend.connections.length, 2);
 });
 
-test('$body_bytes_sent and $bytes_sent count what was sent', async (t) => {
+test('$body_bytes_sent and $bytes_sent count what was sent, the framing of chunks as well', async (t) => {
   const backend = await startBackend(t, answering(CHUNKS));
   const gateway = await gatewayFromConfig({
     http: `
@@ -202,7 +202,7 @@ test('$body_bytes_sent and $bytes_sent count what was sent', async (t) => {
   t.after(() => gateway.stop());
   const client = await ask(t, gateway.port());
   await client.answer();
-  assert.deepEqual(gateway.lines('logs/sent.log'), [`5 ${client.received.length}`]);
+  assert.deepEqual(gateway.lines('logs/sent.log'), [`${'5\r\nhello\r\n0\r\n\r\n'.length} ${client.received.length}`]);
 });
 
 test('chunked_transfer_encoding off: an answer of unknown length ends with its connection', async (t) => {
