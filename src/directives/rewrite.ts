@@ -191,7 +191,7 @@ function answering(status: number, body: Text): Step {
     // Who has sent us here with X-Accel-Redirect may have said it better.
     const type = exchange.answer.get('content-type') ?? typeOf(exchange.uri, types, defaultType);
     // `$status` in the text is the one that it goes with.
-    exchange.status = status;
+    if (exchange.errorStatus === 0) exchange.status = status;
     sendText(exchange, status, type, body(exchange));
     // The exchange is finished: no later phase may look at it.
     return PENDING;
