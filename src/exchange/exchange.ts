@@ -230,6 +230,8 @@ export class Exchange {
   }
 
   fail(status: number): void {
+    // What a peer called its own status is no word for this one.
+    this.reason = '';
     this.pipeline.fail(this, status);
   }
 

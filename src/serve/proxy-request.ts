@@ -134,6 +134,12 @@ export function requestUri(exchange: Exchange, settings: ProxySettings, target: 
   return withArgs(target.uri + escapeUri(exchange.uri.slice(settings.replacedLength)), exchange.args);
 }
 
+/** As nginx's error log shows it: `http://127.0.0.1:8080/path?args`, `http://unix:/path/to/socket:/path`. */
+export function peerUrl(exchange: Exchange, settings: ProxySettings, target: ProxyTarget, address: string): string {
+  const separator = address.startsWith('unix:') ? ':' : '';
+  return `${settings.scheme}://${address}${separator}${requestUri(exchange, settings, target)}`;
+}
+
 function withArgs(path: string, args: string): string {
   return args === '' ? path : `${path}?${args}`;
 }

@@ -15,7 +15,7 @@ import type { Tunnel } from '../websocket/tunnel.ts';
 import { accelBuffering, accelRedirect, followAccelRedirect, obeyAccelManners } from './proxy-accel.ts';
 import { type AnswerOwner, ProxyAnswer } from './proxy-answer.ts';
 import { type BodyOwner, lengthOfNone, needsBody, ProxyBody } from './proxy-body.ts';
-import { framingOf, type ProxyRequestHead, proxyRequestHead, requestUri } from './proxy-request.ts';
+import { framingOf, type ProxyRequestHead, peerUrl, proxyRequestHead } from './proxy-request.ts';
 import { passToMadeUp } from './proxy-resolve.ts';
 import { informationalFields, takeAnswerHead } from './proxy-response.ts';
 import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
@@ -171,7 +171,8 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
   upstreamHead(head: ResponseHead): void {
     const trace = this.#trace as UpstreamTrace;
     trace.status = head.status;
-    for (const dropped of head.dropped ?? NOTHING_DROPPED) this.#logWarning(dropped);
+    for (const dropped of head.dropped ?? NOTHING_DROPPED)
+      this.exchange.log('warn', `${dropped} while reading response header from upstream`, this.#url());
     this.exchange.upstreamHead = head;
     trace.headerTime = performance.now() - this.#attemptStart;
     if (this.#attempts.retriesAfterStatus(head.status, this.#progress())) {
@@ -191,7 +192,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     const request = this.#head as ProxyRequestHead;
     this.#addCookie();
     takeAnswerHead(exchange, head, this.settings);
-    this.#countHandshake(connection);
+    this.#countBytes();
     const opened = openTunnel(exchange, this.settings, request, head, connection, (tunnel) =>
       this.#tunnelEnded(tunnel),
     );
@@ -204,13 +205,6 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     }
     exchange.answer.clear();
     this.upstreamFailed(new UpstreamFault('invalid_header', opened));
-  }
-
-  /** What came behind the 101 is counted by the tunnel. */
-  #countHandshake(connection: UpstreamConnection): void {
-    const trace = this.#trace as UpstreamTrace;
-    trace.bytesReceived = connection.bytesReceived - connection.restLength;
-    trace.bytesSent = connection.bytesSent;
   }
 
   #tunnelEnded(tunnel: Tunnel): void {
@@ -264,9 +258,8 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     obeyAccelManners(this.exchange, head, this.settings);
     const elsewhere = accelRedirect(head, this.settings);
     if (elsewhere === undefined) return false;
-    this.#closeTrace(0);
-    this.#dropConnection();
     this.#end();
+    this.#dropConnection();
     followAccelRedirect(this.exchange, head, this.settings, elsewhere);
     return true;
   }
@@ -377,9 +370,8 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
       'client prematurely closed connection, so upstream connection is closed too',
       this.#url(),
     );
-    this.#closeTrace(0);
-    this.#dropConnection();
     this.#end();
+    this.#dropConnection();
   }
 
   // The end.
@@ -403,8 +395,6 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     this.#end();
     this.#dropConnection();
     this.#addCookie();
-    // What a peer called its own status is no word for this one.
-    this.exchange.reason = '';
     this.exchange.fail(status);
   }
 
@@ -429,18 +419,19 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
   #closeTrace(status: number): void {
     const trace = this.#trace;
     if (trace === undefined || trace.responseTime >= 0) return;
-    trace.bytesReceived = this.#connection?.bytesReceived ?? 0;
-    trace.bytesSent = this.#connection?.bytesSent ?? 0;
+    this.#countBytes();
     if (trace.status === 0) trace.status = status;
     trace.responseTime = performance.now() - this.#attemptStart;
   }
 
-  #logFault(fault: UpstreamFault): void {
-    this.exchange.log('error', fault.message, this.#url());
+  #countBytes(): void {
+    const trace = this.#trace as UpstreamTrace;
+    trace.bytesReceived = this.#connection?.bytesReceived ?? 0;
+    trace.bytesSent = this.#connection?.bytesSent ?? 0;
   }
 
-  #logWarning(message: string): void {
-    this.exchange.log('warn', `${message} while reading response header from upstream`, this.#url());
+  #logFault(fault: UpstreamFault): void {
+    this.exchange.log('error', fault.message, this.#url());
   }
 
   #logDisabled(): void {
@@ -452,11 +443,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     );
   }
 
-  /** As nginx's error log shows it: `http://127.0.0.1:8080/path?args`, `http://unix:/path/to/socket:/path`. */
   #url(): string {
-    const address = this.#trace?.address ?? this.target.host;
-    const separator = address.startsWith('unix:') ? ':' : '';
-    const uri = requestUri(this.exchange, this.settings, this.target);
-    return `${this.settings.scheme}://${address}${separator}${uri}`;
+    return peerUrl(this.exchange, this.settings, this.target, this.#trace?.address ?? this.target.host);
   }
 }

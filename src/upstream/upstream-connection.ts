@@ -128,14 +128,9 @@ export class UpstreamConnection implements ChannelOwner, ConnectWatcher, Deadlin
     return this.#begun;
   }
 
-  /** Bytes of this request's answer, heads and framing included. */
+  /** Bytes of this request's answer, heads and framing included; what came behind a 101 is the tunnel's. */
   get bytesReceived(): number {
-    return (this.#channel?.bytesRead ?? 0) - this.#readBefore;
-  }
-
-  /** Bytes that came behind a 101, and belong to the tunnel. */
-  get restLength(): number {
-    return this.#rest.length;
+    return (this.#channel?.bytesRead ?? 0) - this.#readBefore - this.#rest.length;
   }
 
   /** Bytes of this request that were written, head and framing included. */

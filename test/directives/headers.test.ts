@@ -133,7 +133,7 @@ test('a trailer is what it is at the end of the body, which comes in chunks', as
   const answer = await trailers(t, '/trailers/plain.txt');
   assert.equal(answer.body.toString(), 'text');
   assert.equal(fieldOf(answer, 'content-length'), undefined);
-  assert.deepEqual(answer.trailers, ['X-Length: 4 text/plain', 'X-Again: 4 text/plain', 'X-Always: 1']);
+  assert.deepEqual(answer.trailers, ['X-Length: 9 text/plain', 'X-Again: 9 text/plain', 'X-Always: 1']);
 });
 
 test('an error gets only trailers that are for always', async (t) => {
