@@ -233,7 +233,8 @@ export class Phases implements Pipeline {
     }
     const { contentLength } = exchange.head;
     const most = location.clientMaxBodySize;
-    if (most > 0 && contentLength > most && !exchange.isInternal) {
+    if (most > 0 && contentLength > most && !isAnsweringError(exchange)) {
+      exchange.setNote(BODY_REFUSED, true);
       exchange.log('error', `client intended to send too large body: ${contentLength} bytes`);
       this.fail(exchange, 413);
       return false;
@@ -283,6 +284,13 @@ export class Phases implements Pipeline {
     this.fail(exchange, 500);
     return false;
   }
+}
+
+const BODY_REFUSED = Symbol('its body is too large, which has been said');
+
+/** Of an error's page nothing depends on the body: it is thrown away. */
+function isAnsweringError(exchange: Exchange): boolean {
+  return exchange.errorPageUsed || exchange.errorStatus !== 0 || exchange.note(BODY_REFUSED) === true;
 }
 
 function copyOf(answer: Headers, names: readonly string[]): Headers {

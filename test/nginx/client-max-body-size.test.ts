@@ -85,3 +85,19 @@ test('what is just small enough passes; a location may have its own limit, and 0
     [10, 10, 11, 2_000_000],
   );
 });
+
+test('a rewrite to a location with a smaller limit is no way around it: the backend is not dialled', async (t) => {
+  const { backend, gateway, client } = await start(
+    t,
+    `proxy_request_buffering off; } location /up { client_max_body_size 1m; rewrite ^ /small last; } error_page 413 /sorry; location = /sorry { return 200 sorry;`,
+  );
+  client.send('POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nhello world');
+  await client.untilEnded();
+  assert.deepEqual(
+    client.answers.map(({ status, body }) => [status, body.toString()]),
+    [[413, 'sorry']],
+    'its page is not held to the limit',
+  );
+  assert.equal(backend.connections.length, 0);
+  assert.match(gateway.lines().join(), /too large body: 11 bytes/);
+});
