@@ -2,7 +2,7 @@
 
 import type { Stats } from 'node:fs';
 import type { ClientWatcher } from '../exchange/client-link.ts';
-import type { Exchange } from '../exchange/exchange.ts';
+import type { Exchange, SymlinkRule } from '../exchange/exchange.ts';
 import type { Verdict } from '../exchange/verdict.ts';
 import { formatHttpDate } from '../http1/http-date.ts';
 import { answerSafely } from './answer.ts';
@@ -11,7 +11,7 @@ import { typeOf } from './mime-types.ts';
 import { type FileError, OpenFile } from './open-file.ts';
 import { checkPreconditions } from './preconditions.ts';
 import { planParts } from './ranges.ts';
-import { mayFollow } from './symbolic-links.ts';
+import { mayFollow, type OpenedFile } from './symbolic-links.ts';
 
 /** What a handler makes of what it finds. */
 export interface FileWish {
@@ -57,12 +57,18 @@ export class FileAnswer implements ClientWatcher {
     if (rule === undefined) this.#stat();
     else
       this.#file.realPath((error, real) => {
-        const looked = mayFollow(this.#exchange, rule, this.#path, error === null ? real : undefined);
-        looked.then(
-          (may) => this.#linksSeen(may ? undefined : LINKED),
-          (fault: unknown) => this.#linksSeen(fault),
-        );
+        this.#file.stat((fault, stats) => {
+          if (fault !== null) this.#leave(() => this.#wish.missing('fstat()', fault));
+          else this.#lookAtLinks(rule, { real: error === null ? real : undefined, owner: stats.uid });
+        });
       });
+  }
+
+  #lookAtLinks(rule: SymlinkRule, opened: OpenedFile): void {
+    mayFollow(this.#exchange, rule, this.#path, opened).then(
+      (may) => this.#linksSeen(may ? undefined : LINKED),
+      (fault: unknown) => this.#linksSeen(fault),
+    );
   }
 
   #linksSeen(error: unknown): void {

@@ -7,18 +7,31 @@ import { posix } from 'node:path';
 import type { Exchange, SymlinkRule } from '../exchange/exchange.ts';
 import { pathBytes } from './file-path.ts';
 
+/** A file that has been opened by a path: whatever links are put on the way after that, it is this one. */
+export interface OpenedFile {
+  /** Where it is; undefined where the system does not tell. */
+  readonly real: string | undefined;
+  /** The number of its user. */
+  readonly owner: number;
+}
+
 /**
  * Whether a path may be used, by the rule of the location.
  * @param path a byte string
- * @param real where it has led, where a file has been opened by it: nobody can put a link on the way after that. Default: it is looked up
+ * @param opened what has been opened by it. Default: nothing, and all is looked up
  */
-export async function mayFollow(exchange: Exchange, rule: SymlinkRule, path: string, real?: string): Promise<boolean> {
+export async function mayFollow(
+  exchange: Exchange,
+  rule: SymlinkRule,
+  path: string,
+  opened?: OpenedFile,
+): Promise<boolean> {
   const trusted = trustedPart(rule.from?.(exchange) ?? '', path);
   if (trusted === path) return true;
   const rest = posix.normalize(path.slice(trusted.length));
   const expected = (trusted === '' ? '' : await realPath(trusted)) + rest;
-  if ((real ?? (await realPath(path))) === expected) return true;
-  return rule.how === 'if_not_owner' && (await linksBelongToTargets(trusted, rest));
+  if ((opened?.real ?? (await realPath(path))) === expected) return true;
+  return rule.how === 'if_not_owner' && (await linksBelongToTargets(trusted, rest, opened));
 }
 
 /** The same at once, for a test that must not wait: each name on the way is looked at. @throws the system's error */
@@ -46,13 +59,18 @@ async function realPath(path: string): Promise<string> {
   return real === '/' ? '' : real;
 }
 
-/** Each link on the way has the owner of what it leads to. */
-async function linksBelongToTargets(trusted: string, rest: string): Promise<boolean> {
+/**
+ * Each link on the way has the owner of what it leads to. What is open must have the owner of what stands under the last name by now,
+ * link or not: the link that has led there may have made room for something harmless since.
+ */
+async function linksBelongToTargets(trusted: string, rest: string, opened: OpenedFile | undefined): Promise<boolean> {
   let path = trusted;
+  let owner = opened?.owner;
   for (const name of rest.split('/').filter((part) => part !== '')) {
     path += `/${name}`;
     const link = await lstat(pathBytes(path));
     if (link.isSymbolicLink() && link.uid !== (await stat(pathBytes(path))).uid) return false;
+    owner = link.uid;
   }
-  return true;
+  return opened === undefined || owner === opened.owner;
 }
