@@ -1,4 +1,4 @@
-// The time as $time_local and $time_iso8601 show it: the text of a second is made once.
+// The time as variables show it: $time_local and $time_iso8601, whose texts are made once in a second, and the dates of ssi.
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
@@ -20,6 +20,28 @@ export function clock(): ClockTexts {
   }
   return texts;
 }
+
+/** As `$date_local` and `$date_gmt` have it: `Monday, 23-Nov-2026 15:34:58 CET`. @param timeZone undefined: that of this machine */
+export function longDate(timeZone: 'UTC' | undefined): string {
+  const parts = Object.fromEntries(
+    new Intl.DateTimeFormat('en-GB', { ...LONG, timeZone }).formatToParts().map(({ type, value }) => [type, value]),
+  );
+  const { weekday, day, month, year, hour, minute, second: seconds, timeZoneName } = parts;
+  const zone = timeZone === 'UTC' ? 'GMT' : timeZoneName;
+  return `${weekday}, ${day}-${MONTHS[Number(month) - 1]}-${year} ${hour}:${minute}:${seconds} ${zone}`;
+}
+
+const LONG: Intl.DateTimeFormatOptions = {
+  weekday: 'long',
+  day: '2-digit',
+  month: '2-digit',
+  year: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hourCycle: 'h23',
+  timeZoneName: 'short',
+};
 
 const two = (value: number): string => `${value}`.padStart(2, '0');
 

@@ -1,14 +1,19 @@
-// ssi: understood, and told that it has no effect. Pages are sent as they are, with their comments.
+// ssi: understood, and told that it has no effect. Pages are sent as they are, with their comments; its variables are there.
 // https://nginx.org/en/docs/http/ngx_http_ssi_module.html
 
 import { directives } from '../config/directive.ts';
 import { flag, rest, size, telling, text } from '../config/values.ts';
+import { longDate } from './clock.ts';
 import { nginxModule } from './module.ts';
 
 const tuned = { in: ['http', 'server', 'location'], effect: 'no effect', doc: 'See `ssi`.' } as const;
 
 export const ssi = nginxModule('http_ssi', {
   doc: 'https://nginx.org/en/docs/http/ngx_http_ssi_module.html',
+  variables: {
+    date_local: () => longDate(undefined),
+    date_gmt: () => longDate('UTC'),
+  },
   directives: directives({
     ssi: {
       in: ['http', 'server', 'location', 'if'],

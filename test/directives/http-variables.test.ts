@@ -30,6 +30,7 @@ before(async () => {
         location /user { return 200 "[$remote_user]"; }
         location /id { return 200 "$request_id $request_id"; }
         location /time { return 200 "$time_local|$time_iso8601|$msec"; }
+        location /dates { return 200 "$date_gmt|$date_local"; }
         location /version { return 200 "$nginx_version"; }
         location /braces { return 200 "\${host}name \${arg_a}\${arg_b}"; }
         location /sent { access_log logs/sent.log sent; keepalive_timeout 60s 20s; add_header X-Own own; return 200 12345; }
@@ -166,6 +167,16 @@ describe('other variables', () => {
       await get('/time'),
       /^\d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d\|\d{10}\.\d{3}$/,
     );
+  });
+
+  test('the dates of ssi are told though its commands are not carried out', async () => {
+    const before = new Date();
+    const [gmt = '', local = ''] = (await get('/dates')).split('|');
+    assert.match(gmt, /^[A-Z][a-z]+day, \d\d-[A-Z][a-z]{2}-\d{4} \d\d:\d\d:\d\d GMT$/);
+    const told = new Date(gmt.replace(/^\w+, /, '').replaceAll('-', ' '));
+    assert.ok(told.getTime() >= before.getTime() - 1000 && told.getTime() <= Date.now(), gmt);
+    assert.ok(gmt.startsWith(told.toLocaleDateString('en', { weekday: 'long', timeZone: 'UTC' })));
+    assert.match(local, /^[A-Z][a-z]+day, \d\d-[A-Z][a-z]{2}-\d{4} \d\d:\d\d:\d\d \S+$/);
   });
 
   test('those that have nothing to say are there, and empty', async () => {
