@@ -34,6 +34,7 @@ import { ssi } from './ssi.ts';
 import { ssl } from './ssl.ts';
 import { staticFiles } from './static.ts';
 import { stubStatus } from './stub-status.ts';
+import { subFilter } from './sub-filter.ts';
 import { tryFiles } from './try-files.ts';
 import { tuning } from './tuning.ts';
 import { upstream } from './upstream.ts';
@@ -74,6 +75,7 @@ export const allModules: readonly Module[] = [
   // Filters of the answer, in this order.
   headers,
   gunzip,
+  subFilter,
   charset,
   ssi,
   gzip,

@@ -4,7 +4,9 @@
 import { BodyFilter } from '../exchange/body-filter.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { isFieldValue } from '../http1/headers.ts';
+import { forgetLength } from './another-body.ts';
 import type { Conversion, Recode } from './charset-conversions.ts';
+import { mediaType } from './media-type.ts';
 
 /** The charsets that a configuration names. */
 export interface Charsets {
@@ -85,9 +87,7 @@ function knownCharset(exchange: Exchange, { names }: Charsets, name: string): st
 }
 
 function isConcerned(type: string, types: ReadonlySet<string> | undefined): boolean {
-  if (types === undefined) return true;
-  const end = type.indexOf(';');
-  return types.has((end < 0 ? type : type.slice(0, end)).trimEnd().toLowerCase());
+  return types === undefined || types.has(mediaType(type));
 }
 
 /** nginx tells none with a redirect: old browsers took it for that of the next page. */
@@ -105,8 +105,8 @@ function convertAnswer(exchange: Exchange, charsets: Charsets, bare: string, fro
     return;
   }
   tellCharset(exchange, bare, to);
-  if (!conversion.keepsLength) exchange.contentLength = -1;
-  if (!conversion.keepsLength || wouldChangeParts(exchange, conversion)) exchange.allowRanges = false;
+  if (!conversion.keepsLength) forgetLength(exchange);
+  else if (wouldChangeParts(exchange, conversion)) exchange.allowRanges = false;
   if (!exchange.bodiless) exchange.addBodyFilter(new CharsetFilter(conversion.start()));
 }
 

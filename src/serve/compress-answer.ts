@@ -2,6 +2,8 @@
 
 import type { Exchange } from '../exchange/exchange.ts';
 import { acceptsGzip, varyByEncoding } from './accepts-gzip.ts';
+import { becomeAnother } from './another-body.ts';
+import { mediaType } from './media-type.ts';
 import { gunzipFilter, gzipFilter, type ZlibFilter } from './zlib-filter.ts';
 
 export interface GzipSettings {
@@ -54,22 +56,4 @@ function isCompressible({ status, answer, contentLength }: Exchange, { minLength
   if (encoding !== undefined && encoding !== '') return false;
   if (contentLength >= 0 && contentLength < minLength) return false;
   return types === undefined || types.has(mediaType(answer.get('content-type') ?? ''));
-}
-
-/** Without its parameters, such as the charset. */
-function mediaType(type: string): string {
-  const end = type.indexOf(';');
-  return (end < 0 ? type : type.slice(0, end)).trim().toLowerCase();
-}
-
-/** The body becomes another one with the same meaning: its length is not known, its parts are none, and its tag is only weakly the same. */
-function becomeAnother(exchange: Exchange): void {
-  const { answer } = exchange;
-  exchange.contentLength = -1;
-  exchange.allowRanges = false;
-  answer.remove('accept-ranges');
-  const etag = answer.get('etag');
-  if (etag === undefined || /^W\/./.test(etag)) return;
-  if (etag.startsWith('"')) answer.set('ETag', `W/${etag}`);
-  else answer.remove('etag');
 }
