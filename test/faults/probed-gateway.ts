@@ -37,7 +37,7 @@ export const PASS_UPGRADE =
 /** "Alive" means an answer within this time, in ms. */
 const PROMPT = 1000;
 /** ms within which everything that a fault has left must be gone. */
-const SETTLING = 5000;
+const SETTLING = 20_000;
 
 export class ProbedGateway {
   readonly sockgate: Sockgate;

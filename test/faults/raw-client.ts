@@ -10,8 +10,8 @@ const FINAL_STATUS = /^HTTP\/1\.1 (101|[2-5]\d\d) [^\r]*\r\n/m;
 
 const FINAL_HEAD = /^HTTP\/1\.1 (?:101|[2-5]\d\d) (?:.*\r\n)+?\r\n/m;
 
-/** ms after which what a test waits for is missing. */
-const PATIENCE = 10_000;
+/** ms after which what has not come will not: longer than a busy machine hesitates, shorter than the minute of nginx's own timeouts. */
+const PATIENCE = 30_000;
 
 const NOTHING = Buffer.alloc(0);
 

@@ -7,6 +7,8 @@ import { fieldOf, type HttpMessage } from '../support/http-reader.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { OK, startBackend } from '../support/recording-backend.ts';
 import { startSockgate } from '../support/start-sockgate.ts';
+import { unreadBytes } from '../support/unread-bytes.ts';
+import { until } from '../support/until.ts';
 
 const LARGE = 16 * 1024 * 1024;
 
@@ -87,8 +89,7 @@ test('a client that takes a large answer slowly gets all of it', async (t) => {
   client.socket.pause();
   client.send(get('/large'));
   // The head and the beginning wait in the kernel by now.
-  await sockgate.logged(/./);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await until('the head', () => (unreadBytes(client.socket.localPort as number, port) ?? 0) > 0);
   sockgate.signal('SIGQUIT');
   await sockgate.logged(/gracefully shutting down/);
   client.socket.resume();
@@ -101,7 +102,7 @@ test('a head that is under way is still heard, and its answer the last', async (
   const { port, sockgate } = await start(t);
   const client = await RawClient.to(t, port);
   client.send('GET /own HTTP/1.1\r\n');
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await until('it to be read', () => unreadBytes(port, client.socket.localPort as number) === 0);
   sockgate.signal('SIGQUIT');
   await sockgate.logged(/gracefully shutting down/);
   client.send('Host: a\r\n\r\n');

@@ -75,10 +75,10 @@ test('keepalive_timeout: an idle connection is closed after it, and its second v
 });
 
 test('keepalive_time: a request that comes later is the last', async (t) => {
-  const client = await connectTo(t, 'keepalive_time 200ms;');
+  const client = await connectTo(t, 'keepalive_time 500ms;');
   client.send(get());
   assert.deepEqual(said(await client.answer()), ['1', 'keep-alive']);
-  await wait(250);
+  await wait(550);
   client.send(get());
   await client.untilEnded();
   assert.deepEqual(said(await client.answer(2)), ['2', 'close']);

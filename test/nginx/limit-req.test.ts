@@ -13,7 +13,7 @@ async function start(t: TestContext, http: string, main = ''): Promise<RunningGa
   return gateway;
 }
 
-/** A rate at which nothing drains while a test runs. */
+/** A rate at which next to nothing drains while a test runs: a thousandth in 60 ms. */
 const SLOW = 'limit_req_zone $arg_k zone=slow:1m rate=1r/m;';
 const server = (lines: string): string => `server { listen 127.0.0.1:8080; access_log logs/access.log said; ${lines} }`;
 const statuses = async (gateway: RunningGateway, paths: readonly string[]): Promise<number[]> => {
@@ -40,7 +40,7 @@ test('of one key as many pass at once as its burst allows, of an empty key all',
   assert.deepEqual(await statuses(other, paths), [404, 404, 404, 503, 404, 404, 404, 404, 404]);
   assert.match(
     other.read('logs/error.log'),
-    /\[error\].* limiting requests, excess: 3\.000 by zone "slow", client: 127\.0\.0\.1, server: , request: "GET \/\?k=a HTTP\/1\.1"/,
+    /\[error\].* limiting requests, excess: (?:3\.000|2\.9\d\d) by zone "slow", client: 127\.0\.0\.1, server: , request: "GET \/\?k=a HTTP\/1\.1"/,
   );
   assert.deepEqual(other.lines('logs/access.log').slice(2, 6), ['404 PASSED', '503 REJECTED', '404 PASSED', '404 -']);
 });
@@ -48,7 +48,7 @@ test('of one key as many pass at once as its burst allows, of an empty key all',
 test('what is too fast waits for its turn, and goes on then', async (t) => {
   const gateway = await start(
     t,
-    `limit_req_zone $arg_k zone=fast:1m rate=10r/s;
+    `limit_req_zone $arg_k zone=fast:1m rate=4r/s;
      ${server('limit_req_log_level warn; limit_req zone=fast burst=5; location / { try_files /none =404; }')}`,
   );
   const began = performance.now();
@@ -59,7 +59,7 @@ test('what is too fast waits for its turn, and goes on then', async (t) => {
     }),
   );
   took.sort((a, b) => a - b);
-  assert.ok((took[1] as number) >= 70 && (took[2] as number) >= 150, `${took}`);
+  assert.ok((took[1] as number) >= 200 && (took[2] as number) >= 450, `${took}`);
   assert.match(
     gateway.read('logs/error.log'),
     /\[notice\].* delaying request, excess: [01]\.\d{3}, by zone "fast", client:/,
@@ -70,11 +70,10 @@ test('what is too fast waits for its turn, and goes on then', async (t) => {
 test('with delay= the first of a burst do not wait', async (t) => {
   const gateway = await start(
     t,
-    `limit_req_zone $arg_k zone=fast:1m rate=4r/s;
-     ${server('limit_req zone=fast burst=5 delay=2; location / { try_files /none =404; }')}`,
+    `${SLOW} ${server('limit_req_dry_run on; limit_req zone=slow burst=5 delay=2; location / { try_files /none =404; }')}`,
   );
   assert.deepEqual(await statuses(gateway, ['/?k=a', '/?k=a', '/?k=a', '/?k=a']), [404, 404, 404, 404]);
-  assert.deepEqual(gateway.lines('logs/access.log'), ['404 PASSED', '404 PASSED', '404 PASSED', '404 DELAYED']);
+  assert.deepEqual(gateway.lines('logs/access.log'), ['404 PASSED', '404 PASSED', '404 PASSED', '404 DELAYED_DRY_RUN']);
 });
 
 test('several limits hold together: who is refused by one counts for none, and the longest delay is the one', async (t) => {
@@ -92,7 +91,10 @@ test('several limits hold together: who is refused by one counts for none, and t
     [404, 404, 404, 503, 503],
   );
   assert.deepEqual(await statuses(gateway, ['/?a=y', '/?a=y', '/?a=y']), [404, 404, 503]);
-  assert.match(gateway.read('logs/error.log'), /excess: 3\.000 by zone "b".*excess: 2\.000 by zone "a"/s);
+  assert.match(
+    gateway.read('logs/error.log'),
+    /excess: (?:3\.000|2\.9\d\d) by zone "b".*excess: (?:2\.000|1\.9\d\d) by zone "a"/s,
+  );
 });
 
 test('in a dry run nothing is refused or delayed, but told', async (t) => {
@@ -104,7 +106,10 @@ test('in a dry run nothing is refused or delayed, but told', async (t) => {
   );
   assert.deepEqual(await statuses(gateway, ['/?k=a', '/?k=a', '/?k=a']), [404, 404, 404]);
   assert.deepEqual(gateway.lines('logs/access.log'), ['404 PASSED', '404 DELAYED_DRY_RUN', '404 REJECTED_DRY_RUN']);
-  assert.match(gateway.read('logs/error.log'), /\[error\].*limiting requests, dry run, excess: 2\.000 by zone "slow"/);
+  assert.match(
+    gateway.read('logs/error.log'),
+    /\[error\].*limiting requests, dry run, excess: (?:2\.000|1\.9\d\d) by zone "slow"/,
+  );
 });
 
 test('the status of a refusal may have a page, which is not held to the limit again', async (t) => {

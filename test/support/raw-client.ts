@@ -6,8 +6,8 @@ import type { TestContext } from 'node:test';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { type HttpMessage, HttpReader } from './http-reader.ts';
 
-/** ms after which what has not come will not. */
-const PATIENCE = 10_000;
+/** ms after which what has not come will not: longer than a busy machine hesitates, shorter than the minute of nginx's own timeouts. */
+const PATIENCE = 30_000;
 
 export interface RawClientOptions {
   readonly tls?: ConnectionOptions;

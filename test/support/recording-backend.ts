@@ -6,8 +6,8 @@ import type { TestContext } from 'node:test';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { type HttpMessage, HttpReader } from './http-reader.ts';
 
-/** ms after which what has not come will not. */
-const PATIENCE = 10_000;
+/** ms after which what has not come will not: longer than a busy machine hesitates, shorter than the minute of nginx's own timeouts. */
+const PATIENCE = 30_000;
 
 /** One connection as the backend sees it. */
 export class BackendConnection {

@@ -3,12 +3,14 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
 const LOOK_AGAIN = 10;
+/** ms after which what has not happened will not: longer than a busy machine hesitates, shorter than the minute of nginx's own timeouts. */
+const PATIENCE = 30_000;
 
 /** @returns what `look` found, once that is neither undefined nor false. @throws after `patience` ms */
 export async function until<T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
-  patience = 15_000,
+  patience = PATIENCE,
 ): Promise<T> {
   const end = performance.now() + patience;
   for (;;) {
