@@ -108,6 +108,8 @@ function joinNames(
   workshop: Workshop,
 ): ServerNames<ListenedServer> {
   const names = compileServerNames(named, defaultServer);
+  // nginx does not look at the names of a server that has its address for itself.
+  if (named.length === 1) return names;
   for (const name of names.conflicts) workshop.warn(`conflicting server name "${name}" on ${key}, ignored`, undefined);
   for (const name of names.invalid) workshop.error(`invalid server name or wildcard "${name}" on ${key}`, undefined);
   return names;

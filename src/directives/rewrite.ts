@@ -182,7 +182,10 @@ function readStatus({ text, at }: Template): number {
 const EMPTY: Text = () => '';
 
 function redirecting(status: number, url: Text): Step {
-  return (exchange) => redirectTo(exchange, status, url(exchange));
+  return (exchange) => {
+    if (exchange.errorStatus === 0) exchange.status = status;
+    return redirectTo(exchange, status, url(exchange));
+  };
 }
 
 function answering(status: number, body: Text): Step {

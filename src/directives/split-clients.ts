@@ -48,7 +48,7 @@ function readShares({ directives: lines, end }: Block): readonly Share[] {
   const shares = lines.map(readShare);
   let sum = 0;
   return shares.map((share) => {
-    sum = share.percent === 0 ? Math.max(sum + 1, ALL) : sum + share.percent;
+    sum = share.percent === 0 ? ALL : sum + share.percent;
     if (sum > ALL) throw new ConfigError('percent total is greater than 100%', end);
     // Whoever fills it up has what rounding would leave.
     return sum === ALL ? { ...share, percent: 0 } : share;

@@ -15,6 +15,7 @@ export const stubStatus = nginxModule('http_stub_status', {
     stub_status: {
       in: ['server', 'location'],
       args: [optional(word('any'))],
+      many: true,
       inherit: false,
       doc: 'Answers with the numbers of connections, over all workers: active, accepted, handled, and how many requests there were; of the active ones those whose request is being read, those whose request is being answered or that are tunnels, and those that wait. An argument is ignored.',
     },

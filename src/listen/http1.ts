@@ -411,6 +411,8 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   /** The parser has refused a head; its `head` is what could be read of it. */
   #refuse(status: number, reason: string): void {
     const exchange = this.#newExchange(this.#parser.head);
+    // As long as the request has said no name it is with the default server: the one without a name is for those that have none.
+    if (exchange.head.host === '') exchange.enterServer(this.#host.defaultServer(this).settings);
     this.#body.beginNone();
     this.keepAlive = false;
     this.#refused = true;

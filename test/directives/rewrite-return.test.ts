@@ -38,6 +38,10 @@ before(async () => {
           location = /text-and-page { error_page 404 /404.html; return 404 "my own"; }
           location = /404.html { internal; return 200 "the page"; }
           location /decoded/ { return 301 $uri; }
+          location = /status { return 202 "$status"; }
+          location = /status-moved { return 302 /$status; }
+          location = /status-of-error { error_page 410 /status; return 410; }
+          location = /status-overwritten { error_page 410 = /status; return 410; }
         }
         server {
           listen 127.0.0.1:8081;
@@ -54,6 +58,19 @@ after(() => gateway.stop());
 const at = (path: string, ...fields: string[]) => ask(gateway.port(), `GET ${path}`, ...fields);
 
 describe('return with a text', () => {
+  test('knows in its text the status that it answers with', async () => {
+    const answers = await Promise.all(['/status', '/status-of-error', '/status-overwritten'].map((path) => at(path)));
+    assert.deepEqual(
+      answers.map(({ status, text }) => [status, text]),
+      [
+        [202, '202'],
+        [410, '410'],
+        [202, '202'],
+      ],
+    );
+    assert.match((await at('/status-moved')).headers.get('location') ?? '', /\/302$/);
+  });
+
   test('answers with it, its variables filled in, and the type that the URI has', async () => {
     const plain = await at('/text');
     assert.deepEqual([plain.status, plain.text], [200, 'you asked for /text']);

@@ -14,7 +14,7 @@ before(async () => {
   gateway = await gatewayFromConfig({
     http: `
       access_log off;
-      ${server('server_name first.example .dotted.example;', 'first')}
+      ${server('server_name first.example .dotted.example; error_page 400 =418 @bad; location @bad { return 418 bad; }', 'first')}
       ${server('server_name example.org *.example.org;', 'exact and head')}
       ${server('server_name *.deep.example.org;', 'longer head')}
       ${server('server_name mail.*;', 'tail')}
@@ -22,6 +22,7 @@ before(async () => {
       ${server('server_name "~\\.test$";', 'later pattern')}
       ${server('server_name $hostname-is-none; server_name $hostname;', 'machine')}
       server { listen 127.0.0.1:8080; server_name ""; return 200 "nobody, for [$host]"; }
+      server { listen 127.0.0.1:8085; server_name al*ne two..dots; return 200 "alone"; }
       server { listen 127.0.0.1:8081; server_name a; return 200 a; }
       server { listen 127.0.0.1:8081 default_server; server_name b; return 200 "b by default"; }
       server { listen 127.0.0.1:8082; listen 127.0.0.1:8083; return 200 "$server_port"; }
@@ -78,6 +79,15 @@ test('an unknown name goes to the default server: the first one, or the one that
 test('a server may listen on several addresses, and on a range of ports', async () => {
   assert.equal((await ask(gateway.port('127.0.0.1:8083'), 'GET /')).text, '8083');
   assert.equal((await ask(gateway.port('127.0.0.1:8091'), 'GET /')).text, '8091');
+});
+
+test('names that cannot be do no harm where nobody looks at them, as the server has the address for itself', async () => {
+  assert.equal((await ask(gateway.port('127.0.0.1:8085'), 'GET /', 'Host: any')).text, 'alone');
+});
+
+test('a head that names no host, as it cannot be read, is with the default server', async () => {
+  const bytes = await exchangeBytes(gateway.port(), Buffer.from('GET /a b HTTP/1.1\r\nHost: mail.x\r\n\r\n'));
+  assert.equal(answerOf(bytes).status, 418);
 });
 
 test('an address may be given by name: it is looked up when the configuration is loaded', async () => {

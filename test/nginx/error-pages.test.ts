@@ -6,7 +6,7 @@ import { freePort } from '../support/free-port.ts';
 import { gatewayFromConfig } from '../support/gateway-from-config.ts';
 import { fieldOf } from '../support/http-reader.ts';
 import { sendAlone } from '../support/raw-client.ts';
-import { ask } from '../support/raw-http.ts';
+import { ask, exchangeBytes } from '../support/raw-http.ts';
 import { startBackend } from '../support/recording-backend.ts';
 
 const PAGE = (title: string): RegExp =>
@@ -14,6 +14,26 @@ const PAGE = (title: string): RegExp =>
     `^<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n` +
       '<hr><center>sockgate/[0-9.]+</center>\r\n</body>\r\n</html>\r\n$',
   );
+
+test('an answer for another status does not keep the reason of its source', async (t) => {
+  const backend = await startBackend(t, () => 'HTTP/1.1 200 Fine\r\nContent-Length: 4\r\n\r\npage');
+  const gateway = await gatewayFromConfig({
+    http: `server {
+      listen 127.0.0.1:8080;
+      location /none { return 502; error_page 502 /page; }
+      location /taken { return 502; error_page 502 = /page; }
+      location /page { proxy_pass http://${backend.address}; }
+    }`,
+  });
+  t.after(() => gateway.stop());
+  const lineOf = async (path: string): Promise<string> => {
+    const head = `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
+    const bytes = await exchangeBytes(gateway.port(), Buffer.from(head));
+    return bytes.toString('latin1').split('\r\n')[0] ?? '';
+  };
+  assert.equal(await lineOf('/none'), 'HTTP/1.1 502 Bad Gateway');
+  assert.equal(await lineOf('/taken'), 'HTTP/1.1 200 Fine');
+});
 
 test('no peer, no connection, no answer: 502 and 504 with a page, and the connection stays', async (t) => {
   const garbage = await startBackend(t, () => 'garbage\r\n\r\n');

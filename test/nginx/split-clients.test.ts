@@ -50,6 +50,11 @@ test('what remains is for *, or for who fills it up to 100 %', async (t) => {
   for (const gateway of [rest, full]) assert.equal((await ask(gateway.port(), 'GET /?v=x')).text, '[rest]');
 });
 
+test('of two lines for the rest the first counts, as nothing is left for the second', async (t) => {
+  const gateway = await start(t, '0.01% a; * b; * c;');
+  assert.equal((await ask(gateway.port(), 'GET /?v=x')).text, '[b]');
+});
+
 describe('a mistake is told in nginx’s words', () => {
   const mistakes: readonly (readonly [string, RegExp])[] = [
     ['50% a; 60% b;', /percent total is greater than 100%/],
