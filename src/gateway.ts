@@ -181,7 +181,9 @@ export class Gateway implements ConnectionHost {
       this.pipeline.start(exchange);
   }
 
-  refuse(exchange: Exchange, status: number, reason: string): void {
+  refuse(connection: ClientConnection, exchange: Exchange, status: number, reason: string): void {
+    // Who could not say a name is with the default server: the server without a name is for those that have none.
+    if (exchange.head.host === '') exchange.enterServer(this.defaultServer(connection).settings);
     this.pipeline.connectionCounts.requestBegins();
     this.#hold(exchange);
     exchange.log('info', `${reason} while reading client request headers`);

@@ -27,7 +27,7 @@ export interface ConnectionHost {
   headEnds(): void;
   exchangeBegins(exchange: Exchange): void;
   /** A head that is no request: `status` is what to answer. */
-  refuse(exchange: Exchange, status: number, reason: string): void;
+  refuse(connection: ClientConnection, exchange: Exchange, status: number, reason: string): void;
   /** The exchange's log phase. */
   exchangeEnded(exchange: Exchange): void;
   connectionClosed(connection: ClientConnection): void;
@@ -411,12 +411,10 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   /** The parser has refused a head; its `head` is what could be read of it. */
   #refuse(status: number, reason: string): void {
     const exchange = this.#newExchange(this.#parser.head);
-    // As long as the request has said no name it is with the default server: the one without a name is for those that have none.
-    if (exchange.head.host === '') exchange.enterServer(this.#host.defaultServer(this).settings);
     this.#body.beginNone();
     this.keepAlive = false;
     this.#refused = true;
-    this.#host.refuse(exchange, status, reason);
+    this.#host.refuse(this, exchange, status, reason);
   }
 
   /** The rest of a head will not come, or not in time. */

@@ -54,6 +54,32 @@ test('the client can read the answer while it is still sending', async (t) => {
   assert.equal(client.error, undefined);
 });
 
+test('the limit of the location counts that a rewrite leads to, and not for the page of the refusal', async (t) => {
+  const gateway = await gatewayFromConfig({
+    http: `server {
+      listen 127.0.0.1:8080;
+      client_max_body_size 5;
+      error_page 413 /page;
+      rewrite ^/at-server$ /narrow;
+      location /at-location { client_max_body_size 20; rewrite ^ /narrow last; }
+      location /to-wide { client_max_body_size 20; return 404; error_page 404 /narrow; }
+      location /narrow { return 200 taken; }
+      location /page { return 200 "page"; }
+    }`,
+  });
+  t.after(() => gateway.stop());
+  const client = async (path: string): Promise<[number, string]> => {
+    const one = await RawClient.to(t, gateway.port());
+    one.send(`POST ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 10\r\n\r\n0123456789`);
+    await one.untilEnded();
+    const [{ status, body }] = one.answers as [HttpMessage];
+    return [status, body.toString()];
+  };
+  assert.deepEqual(await client('/at-server'), [413, 'page']);
+  assert.deepEqual(await client('/at-location'), [413, 'page']);
+  assert.equal((await client('/to-wide'))[0], 413);
+});
+
 for (const buffering of ['on', 'off']) {
   test(`chunks that become too many: 413; proxy_request_buffering ${buffering}`, async (t) => {
     const { backend, client } = await start(t, `proxy_request_buffering ${buffering};`);
