@@ -253,7 +253,11 @@ export class Exchange {
   prepareHead(): void {
     if (this.#headPrepared) return;
     this.#headPrepared = true;
-    if (this.errorStatus !== 0) this.status = this.errorStatus;
+    if (this.errorStatus !== 0 && this.errorStatus !== this.status) {
+      this.status = this.errorStatus;
+      // What the page's own source called its status is not said of this one.
+      this.reason = '';
+    }
     for (const filter of this.location.headerFilters) filter(this);
   }
 
