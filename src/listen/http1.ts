@@ -94,6 +94,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   #clientEnded = false;
   /** The head was no request: what follows it cannot be read. */
   #refused = false;
+  #mayOutlive = true; // Whoever answers may go on without the client, but not without the gateway.
   /** A write has not left; `channelDrain` will tell. */
   #sendBlocked = false;
   /** What had left of all that was written, when it was last looked at. */
@@ -225,8 +226,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   }
 
   settleKeepAlive(): void {
-    const exchange = this.#exchange;
-    if (exchange !== undefined && !this.#mayGoOn(exchange)) this.keepAlive = false;
+    if (this.#exchange !== undefined && !this.#mayGoOn(this.#exchange)) this.keepAlive = false;
   }
 
   /** Whether another request may follow this one, as far as that can be known before its answer. */
@@ -298,7 +298,9 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
 
   /** Closes now, whatever is going on. */
   destroy(): void {
-    this.#close();
+    this.#mayOutlive = false;
+    if (this.#exchange?.aborted === true) this.channelClose();
+    else this.#close();
   }
 
   // Taking in bytes.
@@ -483,8 +485,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
     exchange.aborted = true;
     if (!exchange.headSent) exchange.status = timedOut ? 408 : 499;
     this.#body.abandon();
-    const { watcher } = exchange;
-    if (watcher?.outlivesClient === true && this.#body.complete) {
+    if (exchange.watcher?.outlivesClient === true && this.#body.complete && this.#mayOutlive) {
       this.#exchange = exchange;
       exchange.goOnAlone();
       return;
@@ -543,8 +544,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
 
   /** `lingering_timeout` from one read to the next, `lingering_time` for all of them. */
   #awaitRest(): void {
-    const left = this.#patienceEnds - now();
-    this.#deadline.set(Math.max(0, Math.min(left, this.#location.lingeringTimeout)));
+    this.#deadline.set(Math.max(0, Math.min(this.#patienceEnds - now(), this.#location.lingeringTimeout)));
   }
 
   // The end.

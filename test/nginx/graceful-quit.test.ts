@@ -136,3 +136,28 @@ test('keepalive_min_timeout: an idle connection is served until then, and is clo
   assert.equal(silent.error, undefined);
   assert.ok(performance.now() - began > 400, 'the silent one was waited for');
 });
+
+test('what goes on without its client ends with worker_shutdown_timeout, too', async (t) => {
+  const backend = await startBackend(t, () => undefined);
+  const port = await freePort();
+  const sockgate = await startSockgate(t, {
+    conf: `
+      worker_shutdown_timeout 200ms;
+      events {}
+      http {
+          server {
+              listen 127.0.0.1:${port};
+              location / { proxy_pass http://${backend.address}; proxy_ignore_client_abort on; }
+          }
+      }`,
+  });
+  const gone = await RawClient.to(t, port);
+  gone.send(get('/gone'));
+  await backend.request();
+  gone.socket.resetAndDestroy();
+  const there = await RawClient.to(t, port);
+  there.send(get('/there'));
+  await backend.request(2);
+  const { code } = await sockgate.stop('SIGQUIT');
+  assert.equal(code, 0);
+});
