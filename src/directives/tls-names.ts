@@ -70,13 +70,13 @@ function tableOf(text: string): ReadonlyMap<number, string> {
 
 const hexadecimal = (number: number): string => `0x${number.toString(16).padStart(4, '0')}`;
 
-/** `AES128-SHA:AES256-SHA:0x00ff`, of numbers of two bytes each. */
-export function cipherSuiteNames(numbers: Buffer): string {
+/** `AES128-SHA:AES256-SHA:0x00ff`, of a byte string of numbers of two bytes each. */
+export function cipherSuiteNames(numbers: string): string {
   return joined(numbers, CIPHER_SUITES);
 }
 
-/** `X25519:prime256v1:0x6399`, of numbers of two bytes each. */
-export function groupNames(numbers: Buffer): string {
+/** `X25519:prime256v1:0x6399`, of a byte string of numbers of two bytes each. */
+export function groupNames(numbers: string): string {
   return joined(numbers, GROUPS);
 }
 
@@ -84,15 +84,15 @@ export function groupName(number: number): string {
   return GROUPS.get(number) ?? hexadecimal(number);
 }
 
-/** `0x0403:0x0804`, of numbers of two bytes each. */
-export function hexadecimalNames(numbers: Buffer): string {
+/** `0x0403:0x0804`, of a byte string of numbers of two bytes each. */
+export function hexadecimalNames(numbers: string): string {
   return joined(numbers, new Map());
 }
 
-function joined(numbers: Buffer, names: ReadonlyMap<number, string>): string {
+function joined(numbers: string, names: ReadonlyMap<number, string>): string {
   const found: string[] = [];
   for (let i = 0; i + 1 < numbers.length; i += 2) {
-    const number = numbers.readUInt16BE(i);
+    const number = (numbers.charCodeAt(i) << 8) | numbers.charCodeAt(i + 1);
     found.push(names.get(number) ?? hexadecimal(number));
   }
   return found.join(':');

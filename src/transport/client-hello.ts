@@ -19,13 +19,16 @@ export interface ClientHello {
   readonly offers: ClientOffers;
 }
 
-/** What a client can do: numbers of two bytes each, best first, as they came. */
+/**
+ * What a client can do: numbers of two bytes each, best first, as they came. Byte strings, which take less memory than Buffers: they last
+ * as long as the connection, and are seldom asked for.
+ */
 export interface ClientOffers {
-  readonly cipherSuites: Buffer;
+  readonly cipherSuites: string;
   /** Curves and other groups (RFC 8446 section 4.2.7); empty where it names none. */
-  readonly groups: Buffer;
+  readonly groups: string;
   /** Signature algorithms (section 4.2.3); empty where it names none. */
-  readonly signatures: Buffer;
+  readonly signatures: string;
 }
 
 /**
@@ -187,7 +190,7 @@ function readHello(body: Buffer): ClientHello {
   const version = fields.number(2);
   fields.take(32);
   const sessionId = fields.vector(1, 0, 32);
-  const cipherSuites = evenCopy(fields.vector(2, 2, 0xfffe));
+  const cipherSuites = evenText(fields.vector(2, 2, 0xfffe));
   fields.vector(1, 1, 255);
   // Before TLS 1.2 there may be none at all.
   const extensions = fields.atEnd ? new Map<number, Buffer>() : readExtensions(fields.vector(2, 0, 0xffff));
@@ -202,25 +205,23 @@ function readHello(body: Buffer): ClientHello {
     earlyData: mapped(extensions.get(EXTENSION.earlyData), readEmpty) ?? false,
     offers: {
       cipherSuites,
-      groups: mapped(extensions.get(EXTENSION.groups), readNumbers) ?? NONE,
-      signatures: mapped(extensions.get(EXTENSION.signatures), readNumbers) ?? NONE,
+      groups: mapped(extensions.get(EXTENSION.groups), readNumbers) ?? '',
+      signatures: mapped(extensions.get(EXTENSION.signatures), readNumbers) ?? '',
     },
   };
 }
 
-const NONE = Buffer.alloc(0);
-
 /** A list of numbers of two bytes. */
-function readNumbers(bytes: Buffer): Buffer {
+function readNumbers(bytes: Buffer): string {
   const outer = new Fields(bytes);
-  const list = evenCopy(outer.vector(2, 2, 0xfffe));
+  const list = evenText(outer.vector(2, 2, 0xfffe));
   outer.end();
   return list;
 }
 
-function evenCopy(list: Buffer): Buffer {
+function evenText(list: Buffer): string {
   if (list.length % 2 !== 0) throw new MalformedHello('half a number in a list');
-  return Buffer.from(list);
+  return list.toString('latin1');
 }
 
 function mapped<Result>(bytes: Buffer | undefined, read: (bytes: Buffer) => Result): Result | undefined {
