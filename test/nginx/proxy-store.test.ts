@@ -62,7 +62,9 @@ test('proxy_store_access: rights of files, and of folders, which are entered by 
   for (const [access, file, folder] of [
     ['user:rw group:rw all:r', '664', '755'],
     ['group:r', '640', '750'],
-    ['user:r all:r', '404', '505'],
+    ['all:r', '604', '705'],
+    // Into such a folder nobody but root can put a file, as with nginx.
+    ...(process.getuid?.() === 0 ? ([['user:r all:r', '404', '505']] as const) : []),
   ] as const) {
     const { at, client } = await start(t, `proxy_store on; proxy_store_access ${access};`);
     const asking = await client();
