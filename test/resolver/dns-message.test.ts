@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { array, assert as check, constantFrom, integer, property, string, tuple, uint8Array } from 'fast-check';
+import fc from 'fast-check';
 import { type DnsAnswer, readAnswer, writeQuery } from '../../src/resolver/dns-message.ts';
 import { encodeName, readName } from '../../src/resolver/dns-name.ts';
 import { type DnsReply, dnsMessage } from '../support/dns-server.ts';
@@ -140,8 +140,8 @@ describe('what is refused', () => {
 
 describe('of any bytes', () => {
   test('a name either is none or ends within them and is short', () => {
-    check(
-      property(uint8Array({ maxLength: 600 }), integer({ min: 0, max: 600 }), (bytes, start) => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 600 }), fc.integer({ min: 0, max: 600 }), (bytes, start) => {
         const found = readName(bytes, start);
         if (found === undefined) return;
         assert.ok(found.end <= bytes.length && found.name.length <= 255);
@@ -150,8 +150,8 @@ describe('of any bytes', () => {
   });
 
   test('an answer either is a sentence or holds what its type allows', () => {
-    check(
-      property(uint8Array({ maxLength: 300 }), constantFrom('A', 'AAAA', 'SRV'), (tail, type) => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.constantFrom('A', 'AAAA', 'SRV'), (tail, type) => {
         const message = dnsMessage({ id: 1, name: 'a.test', type }, {});
         message.writeUInt16BE(3, 6);
         const answer = readAnswer(Buffer.concat([message, tail]));
@@ -164,13 +164,13 @@ describe('of any bytes', () => {
   });
 
   test('a written name is read back', () => {
-    const label = string({
+    const label = fc.string({
       minLength: 1,
       maxLength: 63,
-      unit: constantFrom(...'abcdefghijklmnopqrstuvwxyz0123456789-_'),
+      unit: fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz0123456789-_'),
     });
-    check(
-      property(tuple(label, array(label, { maxLength: 2 })), ([first, rest]) => {
+    fc.assert(
+      fc.property(fc.tuple(label, fc.array(label, { maxLength: 2 })), ([first, rest]) => {
         const name = [first, ...rest].join('.');
         const wire = encodeName(name);
         assert.ok(wire !== undefined);
