@@ -12,6 +12,7 @@ import { DEFAULT_FILES, DEFAULT_PORTS, DemoError, type DemoOptions, readOptions,
 const FOLDER = import.meta.dirname;
 const PROJECT = resolve(FOLDER, '../..');
 const CONF = join(FOLDER, 'nginx.conf');
+/** As they stand in nginx.conf. */
 const PEER_PORTS = [9001, 9002, 9003] as const;
 /** What Ctrl-C leaves to requests that run, in ms. WebSockets get their close frame then. */
 const PATIENCE = 200;
@@ -34,7 +35,9 @@ class Demo {
     this.#ipv6 = await hasIpv6();
     await this.#expectFreePorts();
     this.#certificate = await this.#makeCertificate();
-    for (const [index, port] of PEER_PORTS.entries()) this.#peers.push(await startPeer(`peer ${index + 1}`, port));
+    const { peers } = this.#options;
+    for (const index of PEER_PORTS.keys())
+      this.#peers.push(await startPeer(`peer ${index + 1}`, peers === 0 ? 0 : peers + index));
     this.#gateway = await this.#startGateway();
     this.#obeySignals();
     console.log(this.#welcome());

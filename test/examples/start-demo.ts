@@ -9,6 +9,8 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 import { until } from '../support/until.ts';
 
 const START = join(import.meta.dirname, '../../examples/demo/start.ts');
+/** Of its own: a peer that leaves its port for a while must find that no other demo has taken it. */
+const PEERS = ['--peers', '0'];
 
 export interface DemoEnd {
   readonly code: number | null;
@@ -24,7 +26,7 @@ export class DemoRun {
   readonly ended: Promise<DemoEnd>;
 
   constructor(t: TestContext, args: readonly string[]) {
-    this.process = spawn(process.execPath, [START, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.process = spawn(process.execPath, [START, ...PEERS, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const output of [this.process.stdout, this.process.stderr]) {
       output?.on('data', (chunk: Buffer) => {
         this.text += chunk;
