@@ -1,6 +1,6 @@
 // An engine for tests of the lifecycle: a TCP server that answers lines, and can be told to hang, to fail and to hold on to its snapshot.
 
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { Problems } from '../../src/config/errors.ts';
@@ -23,7 +23,7 @@ export interface EchoConfig {
   readonly failsInWorker?: number;
   /** ms that the loader keeps the event loop busy. */
   readonly loadingTime?: number;
-  /** The loader does not go on before this file is there. */
+  /** The loader does not go on before this file is there, and says by another one, `…-awaited`, that it has come so far. */
   readonly loadsAfter?: string;
 }
 
@@ -57,9 +57,14 @@ function readConfig({ files, configFile, worker }: LoadRequest, problems: Proble
   }
   const end = performance.now() + (config.loadingTime ?? 0);
   while (performance.now() < end);
-  while (config.loadsAfter !== undefined && !existsSync(config.loadsAfter)) Atomics.wait(PAUSE, 0, 0, 5);
+  if (config.loadsAfter !== undefined) awaitFile(config.loadsAfter);
   if (config.failsInWorker === worker) problems.error(`worker ${worker} is not able`);
   return config;
+}
+
+function awaitFile(path: string): void {
+  if (!existsSync(path)) writeFileSync(`${path}-awaited`, '');
+  while (!existsSync(path)) Atomics.wait(PAUSE, 0, 0, 5);
 }
 
 function buildSnapshot(config: EchoConfig, { prefix, logFiles, zones }: LoadRequest): EchoSnapshot {

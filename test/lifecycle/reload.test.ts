@@ -1,7 +1,7 @@
 // HUP: a new configuration is taken in place, by workers that keep their connections; a bad one changes nothing.
 
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -165,10 +165,12 @@ function hasPendingSignal(pid: number): boolean {
 test('HUPs that come during a reload are one more reload together', async (t) => {
   const port = await freePort();
   const sockgate = await startEcho(t, { label: 'one', listen: [port] });
+  // Workers, and so the loader, may have other rights than the test.
+  chmodSync(sockgate.prefix, 0o777);
   const loadsAfter = join(sockgate.prefix, 'go-on');
   sockgate.configure(JSON.stringify({ label: 'two', listen: [port], loadsAfter }));
   sockgate.signal('SIGHUP');
-  await sockgate.logged(/: reconfiguring/);
+  await until('the loader to have read it', () => sockgate.has('go-on-awaited'));
   sockgate.configure(JSON.stringify({ label: 'three', listen: [port] }));
   for (let i = 0; i < 5; i++) {
     sockgate.signal('SIGHUP');
