@@ -38,6 +38,7 @@ import { subFilter } from './sub-filter.ts';
 import { tryFiles } from './try-files.ts';
 import { tuning } from './tuning.ts';
 import { upstream } from './upstream.ts';
+import { websocket } from './websocket.ts';
 
 export const allModules: readonly Module[] = [
   core,
@@ -56,6 +57,7 @@ export const allModules: readonly Module[] = [
   realIp,
   limitReq,
   limitConn,
+  websocket,
   rewrite,
   // The access phase, in this order.
   access,

@@ -19,11 +19,13 @@ import type { OpenFileRule } from './open-file-rule.ts';
 import { Pacer } from './pacer.ts';
 import type { SnapshotUse, TunnelTrace, UpstreamTrace } from './traces.ts';
 import type { Verdict } from './verdict.ts';
+import type { WebSocketSettings } from './websocket-settings.ts';
 
 export type { ClientVerification } from './client-manners.ts';
 export type { CompressionSettings } from './compression-settings.ts';
 export type { OpenFileRule } from './open-file-rule.ts';
 export type { SnapshotUse, TunnelTrace, UpstreamTrace } from './traces.ts';
+export type { WebSocketSettings } from './websocket-settings.ts';
 
 /** What moves an exchange on from outside the path: route/phases.ts fulfils it. */
 export interface Pipeline {
@@ -561,6 +563,7 @@ export interface LocationSettings extends ClientManners {
   readonly portInRedirect: boolean;
   readonly serverNameInRedirect: boolean;
   readonly compression: CompressionSettings;
+  readonly websocket: WebSocketSettings;
   readonly etag: boolean;
   readonly maxRanges: number;
   readonly ifModifiedSince: 'off' | 'exact' | 'before';

@@ -21,6 +21,7 @@ const PAGES = [
   'SECURITY.md',
   'docs/directives.md',
   'docs/differences-from-nginx.md',
+  'docs/websocket.md',
   'bench/README.md',
 ];
 

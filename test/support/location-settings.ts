@@ -83,6 +83,7 @@ const DEFAULTS: LocationSettings = {
   portInRedirect: true,
   serverNameInRedirect: false,
   compression: { vary: false, httpVersion: 11, proxied: new Set(['off']), disabledFor: () => false },
+  websocket: { upgrade: 'auto' },
   etag: true,
   maxRanges: 0x7fffffff,
   ifModifiedSince: 'exact',
