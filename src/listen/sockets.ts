@@ -120,8 +120,13 @@ export class ListeningSockets {
     this.#usedTime = usedTime;
     const shortage = findShortage();
     if (shortage === undefined) return;
-    if (this.#descriptorReports.pass() > 0) this.#options.log().write('crit', acceptFailed(shortage));
+    this.#reportShortage(acceptFailed(shortage));
     if (utilization >= SPINNING) for (const socket of this.#open.values()) socket.rest();
+  }
+
+  /** One shortage is met at many places: at each address, and here. This worker tells of it once in a while, wherever it was met. */
+  #reportShortage(message: string): void {
+    if (this.#descriptorReports.pass() > 0) this.#options.log().write('crit', message);
   }
 
   #permit(): Promise<() => void> {
@@ -132,6 +137,7 @@ export class ListeningSockets {
     const socket = new ListeningSocket(address, options, {
       accepted: (key, connection) => this.#accepted(key, connection),
       log: this.#options.log,
+      reportShortage: (message) => this.#reportShortage(message),
       permit: () => this.#permit(),
     });
     await socket.listen();
@@ -173,6 +179,7 @@ const ignore = (): void => {};
 interface ListeningSocketHost {
   readonly accepted: (key: string, socket: Socket) => void;
   readonly log: () => ErrorLog;
+  readonly reportShortage: (message: string) => void;
   readonly permit: () => Promise<() => void>;
 }
 
@@ -219,9 +226,13 @@ class ListeningSocket {
   }
 
   #failed(code: string): void {
-    const level = code === 'ECONNABORTED' ? 'error' : 'crit';
-    if (this.#faults.pass() > 0) this.#host.log().write(level, acceptFailed(code));
+    this.#report(code, acceptFailed(code));
     if (code !== 'ECONNABORTED') this.rest();
+  }
+
+  #report(code: string, message: string): void {
+    if (isShortage(code)) this.#host.reportShortage(message);
+    else if (this.#faults.pass() > 0) this.#host.log().write(code === 'ECONNABORTED' ? 'error' : 'crit', message);
   }
 
   /** Listens again a little later. To go on would be to spin: the connection that cannot be accepted stays first in the queue. */
@@ -245,7 +256,7 @@ class ListeningSocket {
     try {
       if (!this.#closed) await this.listen();
     } catch (error) {
-      if (this.#faults.pass() > 0) this.#host.log().write('crit', (error as Error).message);
+      this.#report(systemErrorCode(error), (error as Error).message);
       if (!this.#closed) this.#listenLater();
     } finally {
       done();
@@ -262,9 +273,11 @@ function findShortage(): string | undefined {
     return undefined;
   } catch (error) {
     const code = systemErrorCode(error);
-    return code === 'EMFILE' || code === 'ENFILE' ? code : undefined;
+    return isShortage(code) ? code : undefined;
   }
 }
+
+const isShortage = (code: string): boolean => code === 'EMFILE' || code === 'ENFILE';
 
 type KeepAlive = NonNullable<SocketOptions['soKeepalive']>;
 /** `interval` and `count` are known from Node 24 on; before, they are ignored. */
