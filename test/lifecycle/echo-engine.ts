@@ -10,6 +10,7 @@ import type { ListenAddress, ListenSettings } from '../../src/listen/listen-sett
 import type { CoreSettings, Snapshot } from '../../src/snapshot.ts';
 import { ConnectionCounts } from '../../src/zones/connection-counts.ts';
 import type { Row } from '../../src/zones/shared-rows.ts';
+import { until } from '../support/until.ts';
 
 /** The configuration file is this, as JSON. */
 export interface EchoConfig {
@@ -33,14 +34,13 @@ interface EchoSnapshot extends Snapshot {
   readonly logLine: (line: string) => void;
 }
 
-/** Nobody notifies it: to wait on it is to sleep. */
-const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 const COUNTER = { shared: 0, perWorker: 1 };
 
 export const engine: Engine = {
   async load(request) {
     const problems = new Problems();
     const config = problems.attempt(() => readConfig(request, problems));
+    if (config?.loadsAfter !== undefined) await comingOf(config.loadsAfter);
     const snapshot = config === undefined || problems.failed ? undefined : buildSnapshot(config, request);
     return { snapshot, problems, fileNames: [request.configFile] } satisfies Loaded;
   },
@@ -57,14 +57,13 @@ function readConfig({ files, configFile, worker }: LoadRequest, problems: Proble
   }
   const end = performance.now() + (config.loadingTime ?? 0);
   while (performance.now() < end);
-  if (config.loadsAfter !== undefined) awaitFile(config.loadsAfter);
   if (config.failsInWorker === worker) problems.error(`worker ${worker} is not able`);
   return config;
 }
 
-function awaitFile(path: string): void {
+async function comingOf(path: string): Promise<void> {
   if (!existsSync(path)) writeFileSync(`${path}-awaited`, '');
-  while (!existsSync(path)) Atomics.wait(PAUSE, 0, 0, 5);
+  await until(`${path} to be there`, () => existsSync(path));
 }
 
 function buildSnapshot(config: EchoConfig, { prefix, logFiles, zones }: LoadRequest): EchoSnapshot {
