@@ -60,7 +60,7 @@ export const methodTable = directives({
 
 type Set = SetOf<typeof methodTable>;
 
-/** Those that can have backup servers. */
+/** Those that can have backup servers, and servers that start slowly. */
 const WITH_BACKUP: ReadonlySet<string> = new Set(['least_conn', 'least_time']);
 
 /** The method in force: the last one that stands there. undefined: none. */
@@ -106,7 +106,7 @@ export function checkOrder({ block }: Level, workshop: Workshop): void {
   let sticky: Directive | undefined;
   for (const directive of block.directives) {
     if (directive.name === 'sticky') sticky ??= directive;
-    else if (directive.name === 'server') checkBackup(directive, method, workshop);
+    else if (directive.name === 'server') checkServer(directive, method, workshop);
     else if (Object.hasOwn(methodTable, directive.name)) {
       if (sticky !== undefined) warnOfSticky(directive, workshop);
       else if (method !== undefined) workshop.warn('load balancing method redefined', directive.at);
@@ -120,8 +120,9 @@ function warnOfSticky({ name, at }: Directive, workshop: Workshop): void {
   workshop.warn('load balancing method redefined', at, mend);
 }
 
-function checkBackup({ args }: Directive, method: Directive | undefined, workshop: Workshop): void {
+/** Nor have others a way to start a server slowly: they do not count what each of them gets. */
+function checkServer({ args }: Directive, method: Directive | undefined, workshop: Workshop): void {
   if (method === undefined || WITH_BACKUP.has(method.name)) return;
-  const backup = args.slice(1).find(({ text }) => text === 'backup');
-  if (backup !== undefined) workshop.error('balancing method does not support parameter "backup"', backup.at);
+  const wrong = args.slice(1).find(({ text }) => text === 'backup' || text.startsWith('slow_start='));
+  if (wrong !== undefined) workshop.error(`balancing method does not support parameter "${wrong.text}"`, wrong.at);
 }

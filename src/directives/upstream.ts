@@ -47,6 +47,7 @@ const serverParameters = parameters('parameters', {
   backup: alone,
   down: alone,
   drain: alone,
+  slow_start: time('time'),
   route: text('string'),
   resolve: alone,
   service: word('name'),
@@ -74,7 +75,7 @@ const table = directives({
       serverParameters,
     ],
     many: true,
-    doc: 'One server of the group: `weight` (1), `max_fails` (1) within `fail_timeout` (10 s) disable it for as long, `max_conns`, `backup`, `down`, `drain`, and its `route` for `sticky`. Its name is looked up when the configuration is loaded; with `resolve` it is resolved again and again by the `resolver`, and peers come and go with its addresses. `service=NAME`: by its SRV records, `http` standing for `_http._tcp`.',
+    doc: 'One server of the group: `weight` (1), `max_fails` (1) within `fail_timeout` (10 s) disable it for as long, `max_conns`, `backup`, `down`, `drain`, and its `route` for `sticky`. `slow_start=TIME`: its weight grows from 0 in so long after it has become healthy, has been disabled, or was added by a reload or by `resolve`; not with `hash`, `ip_hash` and `random`, and not for the only server of a group. Its name is looked up when the configuration is loaded; with `resolve` it is resolved again and again by the `resolver`, and peers come and go with its addresses. `service=NAME`: by its SRV records, `http` standing for `_http._tcp`.',
     differs:
       'Failures and connections are counted over all workers, with or without `zone`, and survive a reload. `resolve` needs no `zone`; each worker resolves for itself, and what is known of the first 64 peers that come of it is shared.',
   },
@@ -212,6 +213,7 @@ function peerTemplate(written: string, given: WrittenServer['parameters']): Watc
     backup: given.backup,
     down: given.down,
     drain: given.drain,
+    slowStart: given.slow_start ?? 0,
     route: given.route ?? '',
   };
 }

@@ -4,17 +4,19 @@ import type { Row } from '../zones/shared-rows.ts';
 import type { Balancer } from './balance/balancer.ts';
 import { type BalancerSettings, makeBalancer } from './balance/make-balancer.ts';
 import type { ClaimedRows } from './claimed-rows.ts';
-import { Peer, type PeerSettings } from './peer.ts';
+import { Peer, type PeerFrame, type PeerSettings } from './peer.ts';
 import { PeerGroup } from './peer-group.ts';
 import type { PeerTable } from './peer-table.ts';
 
 /** What of an upstream stays the same whoever its peers are. */
-export interface PeerSetFrame {
+export interface PeerSetFrame extends PeerFrame {
   /** The upstream's: part of its peers' identity. */
   readonly name: string;
   readonly balancer: BalancerSettings;
   readonly routeId: (server: PeerSettings) => string;
   readonly table: PeerTable;
+  /** The upstream's own. */
+  readonly row: Row;
   /** For peers that are not those of the configuration. */
   readonly claimedRows: ClaimedRows;
   /** The identities of those. */
@@ -44,9 +46,9 @@ export function makePeerSet(frame: PeerSetFrame, servers: readonly PeerSettings[
     const identity = `${server.name}\n${ordinal}`;
     const former = known.get(identity);
     if (former !== undefined && isSame(former.settings, server)) return former;
-    return new Peer(server, identity, frame.routeId(server), rowOf(frame, identity, before !== undefined));
+    return new Peer(server, identity, frame.routeId(server), rowOf(frame, identity, before !== undefined), frame);
   };
-  const row = frame.table.upstreamRow(frame.name);
+  const { row } = frame;
   const primary = servers.filter((server) => !server.backup).map(makePeer);
   const backup = servers.filter((server) => server.backup).map(makePeer);
   const backupGroup = backup.length === 0 ? undefined : new PeerGroup(backup, undefined, true, row);

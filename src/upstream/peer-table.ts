@@ -5,13 +5,19 @@ import type { ZoneDirectory } from '../zones/zone-directory.ts';
 import { CLAIM_SHAPE, ClaimedRows } from './claimed-rows.ts';
 import { clearPeerRow, isPeerRowBusy, PEER_SHAPE } from './peer.ts';
 
-/** An upstream's own row holds nothing but the lock that its peers' weights are moved under. */
-const UPSTREAM_SHAPE: RowShape = { shared: 1, perWorker: 0, lockCell: 0 };
+/** An upstream's own row: the lock that its peers' weights are moved under, then shared cells. */
+const UPSTREAM_SHAPE: RowShape = { shared: 3, perWorker: 0, lockCell: 0 };
+/** How many peers have returned: see PeerReturns. */
+export const RETURNS_CELL = 1;
+/** The `epoch` of the first configuration that had it; 0: none has begun to serve. */
+export const FIRST_EPOCH_CELL = 2;
 
 /** Where an upstream gets the shared state of its peers from. */
 export interface PeerTable {
   /** A configuration is being read, and all turns begin anew, as in nginx. */
   readonly isNew: boolean;
+  /** Stands for the configuration: the same number in all workers, another one after a reload. At least 1. */
+  readonly epoch: number;
   upstreamRow(upstream: string): Row;
   /** @param identity `Peer.identity`: its name, and what tells it apart from others of the same address */
   peerRow(upstream: string, identity: string): Row;
@@ -29,6 +35,7 @@ const spare = (): Row => privateRow(PEER_SHAPE);
 export function sharedPeers(zones: ZoneDirectory): PeerTable {
   return {
     isNew: zones.leads,
+    epoch: zones.configuration + 1,
     upstreamRow: (upstream) => zones.row('upstreams', UPSTREAM_SHAPE, upstream),
     peerRow: (upstream, identity) => zones.row('peers', PEER_SHAPE, `${upstream}\n${identity}`),
     claimedRows: (upstream, count) => {
@@ -44,6 +51,7 @@ export function sharedPeers(zones: ZoneDirectory): PeerTable {
 /** Peers that nobody shares: of an address that a variable of `proxy_pass` made up. nginx forgets those after the request too. */
 export const unsharedPeers: PeerTable = {
   isNew: false,
+  epoch: 1,
   upstreamRow: () => privateRow(UPSTREAM_SHAPE),
   peerRow: spare,
   claimedRows: () => new ClaimedRows(privateRow(UPSTREAM_SHAPE), [], USE, spare),

@@ -1,7 +1,9 @@
 // One server of an upstream: its address, its weight, and what is known of its health in all workers.
 
 import type { Row, RowShape } from '../zones/shared-rows.ts';
-import { OWN_TIME_CELLS, PeerTimes, SHARED_TIME_CELLS } from './peer-times.ts';
+import { type CheckRule, HEALTH_CELLS, HEALTH_OWNERS, PeerHealth } from './peer-health.ts';
+import type { PeerReturns } from './peer-returns.ts';
+import { nowMs, OWN_TIME_CELLS, PeerTimes, SHARED_TIME_CELLS } from './peer-times.ts';
 
 /** Where a peer is reached. */
 export type PeerAddress = { readonly host: string; readonly port: number } | { readonly path: string };
@@ -28,6 +30,8 @@ export interface PeerSettings {
   readonly down: boolean;
   /** Only for clients that are bound to it. */
   readonly drain: boolean;
+  /** ms in which its weight grows from 0 after it has come, or come back; undefined, and 0: it is there at once. */
+  readonly slowStart?: number | undefined;
   /** `route=`; '' where there is none. */
   readonly route: string;
 }
@@ -39,12 +43,29 @@ const ACCESSED = 2;
 const CURRENT_WEIGHT = 3;
 /** How much the effective weight is below the weight. */
 const WEIGHT_DEFICIT = 4;
-const TIMES = 5;
+/** The configuration that has taken it up: its `PeerTable.epoch`. 0: none has. */
+const EPOCH = 5;
+/** When it began to start slowly, by `nowMs`; 0: it does not. */
+const SLOW_SINCE = 6;
+const HEALTH = 7;
+const TIMES = HEALTH + HEALTH_CELLS;
 /** Cells of each worker. */
 const ACTIVE = 0;
 const OWN_TIMES = 1;
 
-export const PEER_SHAPE: RowShape = { shared: TIMES + SHARED_TIME_CELLS, perWorker: OWN_TIMES + OWN_TIME_CELLS };
+export const PEER_SHAPE: RowShape = {
+  shared: TIMES + SHARED_TIME_CELLS,
+  perWorker: OWN_TIMES + OWN_TIME_CELLS,
+  ownerCells: { first: HEALTH + HEALTH_OWNERS.first, count: HEALTH_OWNERS.count },
+};
+
+/** What peers have from their upstream. */
+export interface PeerFrame {
+  /** The health checks of the upstream. */
+  readonly checks: readonly CheckRule[];
+  /** Told when the peer can be used again. */
+  readonly returns: PeerReturns;
+}
 
 /** A row that may be another peer's from now on: what was known is forgotten. */
 export function clearPeerRow(row: Row): void {
@@ -73,9 +94,14 @@ export class Peer {
   readonly routeId: string;
   /** How long it takes; only `least_time` learns it. */
   readonly times: PeerTimes;
+  /** What health checks say of it. */
+  readonly health: PeerHealth;
+  /** ms; 0: it never starts slowly. */
+  readonly slowStart: number;
+  readonly #returns: PeerReturns;
   readonly #row: Row;
 
-  constructor(settings: PeerSettings, identity: string, routeId: string, row: Row) {
+  constructor(settings: PeerSettings, identity: string, routeId: string, row: Row, { checks, returns }: PeerFrame) {
     this.settings = settings;
     this.identity = identity;
     this.address = settings.address;
@@ -84,6 +110,9 @@ export class Peer {
     this.down = settings.down;
     this.routeId = routeId;
     this.times = new PeerTimes(row, { shared: TIMES, perWorker: OWN_TIMES });
+    this.health = new PeerHealth(checks, row, HEALTH);
+    this.slowStart = settings.slowStart ?? 0;
+    this.#returns = returns;
     this.#row = row;
   }
 
@@ -111,20 +140,41 @@ export class Peer {
 
   /** Fit for any request. */
   isAvailable(now: number): boolean {
-    return !this.down && !this.settings.drain && !this.isDisabled(now) && !this.isFull;
+    return !this.down && !this.settings.drain && !this.isDisabled(now) && !this.isFull && this.health.isFit;
   }
 
   /** Fit for a request that is bound to it. */
   isAvailableToBound(now: number): boolean {
-    return !this.down && !this.isDisabled(now) && !this.isFull;
+    return !this.down && !this.isDisabled(now) && !this.isFull && this.health.isFit;
   }
 
-  /** One step of smooth weighted round robin. @returns the effective weight that was added */
-  gainWeight(): number {
+  /**
+   * One step of smooth weighted round robin.
+   * @param scale the group's `weightScale`
+   * @returns the effective weight that was added
+   */
+  gainWeight(scale = 1): number {
     const deficit = Math.min(this.#row.get(WEIGHT_DEFICIT), this.weight);
-    this.#row.add(CURRENT_WEIGHT, this.weight - deficit);
+    const gained = scale === 1 ? this.weight - deficit : this.#scaledWeight(this.weight - deficit, scale);
+    this.#row.add(CURRENT_WEIGHT, gained);
     if (deficit > 0) this.#row.set(WEIGHT_DEFICIT, deficit - 1);
-    return this.weight - deficit;
+    return gained;
+  }
+
+  /** Never 0: where nobody else is fit, it is chosen from the first moment on. */
+  #scaledWeight(weight: number, scale: number): number {
+    return Math.max(1, Math.trunc(weight * scale * this.grownShare));
+  }
+
+  /** How much of its weight it has at this time: less than 1 while it starts slowly, never 0. */
+  get grownShare(): number {
+    if (this.slowStart === 0) return 1;
+    const since = this.#row.get(SLOW_SINCE);
+    if (since === 0) return 1;
+    const elapsed = (nowMs() - since) | 0;
+    if (elapsed >= 0 && elapsed < this.slowStart) return Math.max(elapsed, 1) / this.slowStart;
+    this.#row.swap(SLOW_SINCE, since, 0);
+    return 1;
   }
 
   get currentWeight(): number {
@@ -155,8 +205,34 @@ export class Peer {
 
   /** It has answered: forgets its failures if this was a check. */
   countSuccess(): void {
-    if (this.#row.get(FAILS) !== 0 && ((this.#row.get(ACCESSED) - this.#row.get(CHECKED)) | 0) < 0)
-      this.#row.set(FAILS, 0);
+    const fails = this.#row.get(FAILS);
+    if (fails === 0 || ((this.#row.get(ACCESSED) - this.#row.get(CHECKED)) | 0) >= 0) return;
+    this.#row.set(FAILS, 0);
+    if (this.settings.maxFails !== 0 && fails >= this.settings.maxFails) this.returned();
+  }
+
+  /** It can be used again: it starts slowly where it shall, and whoever waits for a peer is told. */
+  returned(): void {
+    this.#startSlowly();
+    this.#returns.note();
+  }
+
+  #startSlowly(): void {
+    if (this.slowStart === 0) return;
+    this.#row.set(SLOW_SINCE, nowMs() || 1);
+    this.#row.set(CURRENT_WEIGHT, 0);
+  }
+
+  /**
+   * A configuration that has it begins to serve in this worker. What that means for what is known of it is settled by the first one.
+   * @param epoch of the configuration
+   * @param isAdded if nothing is known of it, it is one more beside others, and starts slowly where it shall
+   */
+  enter(epoch: number, isAdded: boolean): void {
+    const former = this.#row.get(EPOCH);
+    if (former === epoch || !this.#row.swap(EPOCH, former, epoch)) return;
+    if (former === 0 && isAdded) this.#startSlowly();
+    this.health.enter();
   }
 
   forgetFailures(): void {

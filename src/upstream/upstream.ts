@@ -10,8 +10,10 @@ import { KeepalivePool, type KeepaliveSettings } from './keepalive.ts';
 import type { LocalAddress } from './local-address.ts';
 import type { Peer, PeerSettings } from './peer.ts';
 import type { PeerGroup } from './peer-group.ts';
+import type { CheckRule } from './peer-health.ts';
+import { PeerReturns } from './peer-returns.ts';
 import { leaveClaims, makePeerSet, type PeerSet, type PeerSetFrame } from './peer-set.ts';
-import type { PeerTable } from './peer-table.ts';
+import { FIRST_EPOCH_CELL, type PeerTable, RETURNS_CELL } from './peer-table.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
 import type { UpstreamWatcher } from './upstream-watcher.ts';
 import type { WatchedNames } from './watched-names.ts';
@@ -38,15 +40,25 @@ export class Upstream {
   readonly #frame: PeerSetFrame;
   readonly #stickiness: Stickiness | undefined;
   readonly #names: WatchedNames | undefined;
+  readonly #checks: CheckRule[] = [];
+  readonly #returns: PeerReturns;
   #peerSet: PeerSet;
+  #hasBegun = false;
+  /** Told when its peers have become others, before those that have gone lose what is known of them. */
+  readonly #replaced = new Set<() => void>();
 
   constructor(settings: UpstreamSettings, table: PeerTable) {
     const { name, servers, sticky } = settings;
     this.name = name;
     this.keepalive = new KeepalivePool(settings.keepalive);
     const balancer = settings.balancer ?? defaultBalancer(sticky);
+    const row = table.upstreamRow(name);
+    this.#returns = new PeerReturns(row, RETURNS_CELL);
     this.#frame = {
       name,
+      row,
+      checks: this.#checks,
+      returns: this.#returns,
       balancer,
       routeId: (server) => routeIdOf(server, sticky),
       table,
@@ -70,21 +82,62 @@ export class Upstream {
    * @param former the upstream of this name in the configuration before, which is still in use
    */
   begin(former: Upstream | undefined): void {
+    const { row, table } = this.#frame;
+    row.swap(FIRST_EPOCH_CELL, 0, table.epoch);
+    this.#hasBegun = true;
+    this.#enter(row.get(FIRST_EPOCH_CELL) !== table.epoch);
     const names = former === undefined ? undefined : former.#names;
-    this.#names?.start(names, (servers) => this.replaceServers(servers));
+    this.#names?.start(names, (servers, areAdded) => this.replaceServers(servers, areAdded));
+  }
+
+  #enter(areAdded: boolean): void {
+    for (const peer of this.peers) peer.enter(this.#frame.table.epoch, areAdded);
+  }
+
+  /**
+   * One more health check of its peers; only before `begin`. Who makes it tells `peer.health` what came of it.
+   * @returns its number
+   */
+  addCheck(rule: CheckRule): number {
+    return this.#checks.push(rule) - 1;
+  }
+
+  /** Its health checks, by their numbers. */
+  get checks(): readonly CheckRule[] {
+    return this.#checks;
+  }
+
+  /**
+   * Calls `listener` each time that a peer may be used again: it has become healthy, a request to it has succeeded after `max_fails` had
+   * disabled it, or it has been added. It is told in every worker, within some tens of ms. Not told: that `fail_timeout` has passed,
+   * and that a connection has ended where `max_conns` were reached.
+   * @returns stops that; whoever listens must call it at last
+   */
+  whenPeerReturns(listener: () => void): () => void {
+    return this.#returns.listen(listener);
+  }
+
+  /** Calls `listener` when its peers have become others (`replaceServers`). @returns stops that */
+  whenPeersChange(listener: () => void): () => void {
+    this.#replaced.add(listener);
+    return () => this.#replaced.delete(listener);
   }
 
   /**
    * Other peers from now on: where names are resolved anew, for example. Peers that stay as they are keep what is known of
    * them and their connections; those that have gone lose their idle ones. Requests under way go on among the peers that
    * they began with. Workers need not do it at the same moment: a peer is the same one for all of them by its name.
+   * @param areAdded new ones come beside others, and start slowly where they shall
    */
-  replaceServers(servers: readonly PeerSettings[]): void {
+  replaceServers(servers: readonly PeerSettings[], areAdded = true): void {
     const before = this.#peerSet;
     this.#peerSet = makePeerSet(this.#frame, servers, before);
+    if (this.#hasBegun) this.#enter(areAdded && before.peers.length > 0);
+    for (const listener of [...this.#replaced]) listener();
     leaveClaims(this.#frame, before, this.#peerSet);
     const stay = new Set(this.#peerSet.peers.map((peer) => peer.name));
     for (const peer of before.peers) if (!stay.has(peer.name)) this.keepalive.closeOf(peer.name);
+    this.#returns.note();
   }
 
   /** How often its peers have been replaced. */

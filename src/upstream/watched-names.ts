@@ -39,18 +39,26 @@ type Found = Pick<ServiceAddress, 'address' | 'port' | 'priority' | 'weight' | '
 class Watch {
   readonly server: WatchedServer;
   readonly #settings: WatchedNamesSettings;
-  readonly #changed: () => void;
+  readonly #changed: (wasKnown: boolean) => void;
   found: readonly Found[];
+  /** It has been answered before. */
+  #isKnown: boolean;
   #validUntil: number;
   #timer: NodeJS.Timeout | undefined = undefined;
   #waiting: Waiting | undefined = undefined;
 
   /** @param former what an earlier configuration knew of the same name */
-  constructor(server: WatchedServer, settings: WatchedNamesSettings, former: Watch | undefined, changed: () => void) {
+  constructor(
+    server: WatchedServer,
+    settings: WatchedNamesSettings,
+    former: Watch | undefined,
+    changed: (wasKnown: boolean) => void,
+  ) {
     this.server = server;
     this.#settings = settings;
     this.#changed = changed;
     this.found = former?.found ?? [];
+    this.#isKnown = former === undefined ? false : former.#isKnown;
     this.#validUntil = former === undefined ? 0 : former.#validUntil;
   }
 
@@ -98,9 +106,11 @@ class Watch {
     // Before anything is told: whoever is told may stop this.
     this.#wait(Math.max(validUntil - Date.now() + 1, SHORTEST_WAIT));
     const sorted = inOrder(found);
+    const wasKnown = this.#isKnown;
+    this.#isKnown = true;
     if (textOfAll(sorted) === textOfAll(this.found)) return;
     this.found = sorted;
-    this.#changed();
+    this.#changed(wasKnown);
   }
 
   #complain(code: number): void {
@@ -141,16 +151,20 @@ export class WatchedNames {
    * Begins to watch.
    * @param former of the same upstream in an earlier configuration: what its names were resolved to is taken over, so that a reload finds no
    * upstream without peers
-   * @param replace is given all peers whenever they have changed, and at once where something was taken over
+   * @param replace is given all peers whenever they have changed, and at once where something was taken over; and whether those that are
+   * new have been added: the first answer to a name only tells who is there
    */
-  start(former: WatchedNames | undefined, replace: (servers: readonly PeerSettings[]) => void): void {
-    const changed = (): void => replace(this.#servers());
+  start(
+    former: WatchedNames | undefined,
+    replace: (servers: readonly PeerSettings[], areAdded: boolean) => void,
+  ): void {
+    const changed = (wasKnown: boolean): void => replace(this.#servers(), wasKnown);
     const before = former === undefined ? [] : former.#watches;
     const known = new Map(before.map((watch) => [keyOf(watch.server), watch]));
     this.#watches = this.#settings.watched.map(
       (server) => new Watch(server, this.#settings, known.get(keyOf(server)), changed),
     );
-    if (this.#watches.some(({ found }) => found.length > 0)) changed();
+    if (this.#watches.some(({ found }) => found.length > 0)) changed(true);
     for (const watch of this.#watches) watch.start();
   }
 

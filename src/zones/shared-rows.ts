@@ -11,6 +11,8 @@ export interface RowShape {
   readonly perWorker: number;
   /** The shared cell that serves `lock`, if any; see `Row.lock`. */
   readonly lockCell?: number;
+  /** Shared cells that say which worker has something to do, if any; see `Row.own`. */
+  readonly ownerCells?: { readonly first: number; readonly count: number };
 }
 
 const ROWS_PER_SEGMENT = 64;
@@ -58,12 +60,17 @@ export class Segment {
     }
   }
 
-  /** Opens every lock that this worker held when it died. */
+  /** Opens every lock that this worker held when it died, and leaves to others what it owned. */
   releaseLocks(worker: number): void {
-    const { lockCell } = this.#shape;
-    if (lockCell === undefined) return;
+    const { lockCell, ownerCells } = this.#shape;
+    if (lockCell !== undefined) this.#forget(worker, lockCell, 1);
+    if (ownerCells !== undefined) this.#forget(worker, ownerCells.first, ownerCells.count);
+  }
+
+  #forget(worker: number, first: number, count: number): void {
     for (let slot = 0; slot < this.#rows; slot++) {
-      Atomics.compareExchange(this.cells, this.sharedAt(slot) + lockCell, worker + 1, 0);
+      const from = this.sharedAt(slot) + first;
+      for (let at = from; at < from + count; at++) Atomics.compareExchange(this.cells, at, worker + 1, 0);
     }
   }
 
@@ -111,6 +118,26 @@ export class Row {
   /** Adds to a shared cell. @returns the sum */
   add(cell: number, value: number): number {
     return Atomics.add(this.#cells, this.#shared + cell, value) + value;
+  }
+
+  /** Sets a shared cell if it is `expected`. @returns whether it was */
+  swap(cell: number, expected: number, value: number): boolean {
+    return Atomics.compareExchange(this.#cells, this.#shared + cell, expected, value) === expected;
+  }
+
+  /**
+   * One of the workers shall do something: this one does, if no other one is to. Needs `RowShape.ownerCells`; a worker that
+   * dies owns nothing any more.
+   * @returns whether it is this one, now or already
+   */
+  own(cell: number): boolean {
+    const owner = Atomics.compareExchange(this.#cells, this.#shared + cell, 0, this.#lockMark);
+    return owner === 0 || owner === this.#lockMark;
+  }
+
+  /** Leaves it to others, if it was this worker's. */
+  disown(cell: number): void {
+    Atomics.compareExchange(this.#cells, this.#shared + cell, this.#lockMark, 0);
   }
 
   /** Adds to this worker's own cell. */

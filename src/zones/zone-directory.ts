@@ -10,6 +10,7 @@ export interface ZoneDirectoryState {
   readonly workers: SharedArrayBuffer;
   readonly tables: readonly (readonly [name: string, table: SharedRowsState])[];
   readonly caches: readonly (readonly [identity: string, memory: SharedArrayBuffer])[];
+  readonly configuration: number;
 }
 
 /** The memory of a cache, and the configurations that asked for it and have not ended. */
@@ -59,6 +60,11 @@ export class ZoneDirectory {
   useWorkers(count: number): void {
     if (count > MAX_WORKERS) throw new RangeError(`more than ${MAX_WORKERS} worker processes`);
     Atomics.store(this.#workers, 0, Math.max(count, Atomics.load(this.#workers, 0)));
+  }
+
+  /** The number of the configuration that was begun last, the same for all workers that load it. 0: none was. */
+  get configuration(): number {
+    return this.#configuration;
   }
 
   /** Rows asked for from now on belong to a new configuration. @returns its number, for `endConfiguration` */
@@ -143,11 +149,13 @@ export class ZoneDirectory {
   state(): ZoneDirectoryState {
     const tables = [...this.#tables].map(([name, table]) => [name, table.state()] as const);
     const caches = [...this.#caches].map(([identity, { memory }]) => [identity, memory] as const);
-    return { workers: this.#workers.buffer as SharedArrayBuffer, tables, caches };
+    const workers = this.#workers.buffer as SharedArrayBuffer;
+    return { workers, tables, caches, configuration: this.#configuration };
   }
 
   /** Takes over what the leader has now. */
   adopt(state: ZoneDirectoryState): void {
+    this.#configuration = state.configuration;
     for (const [name, table] of state.tables) this.#table(name, table.shape).adopt(table);
     this.#caches.clear();
     for (const [identity, memory] of state.caches) this.#caches.set(identity, { memory, holders: new Set() });

@@ -81,28 +81,29 @@ export class LeastLoaded implements Balancer, Chooser {
       if (selection.hasTried(i) || !peer.isAvailable(now)) continue;
       this.#load.look(peer);
       const load = this.#load.of(peer, now);
-      const difference = load * bestWeight - bestLoad * peer.weight;
+      const weight = peer.slowStart === 0 ? peer.weight : peer.weight * peer.grownShare;
+      const difference = load * bestWeight - bestLoad * weight;
       if (best >= 0 && difference === 0) several = true;
       if (best >= 0 && difference >= 0) continue;
       best = i;
       bestLoad = load;
-      bestWeight = peer.weight;
+      bestWeight = weight;
       several = false;
     }
-    return several ? this.#weighEquals(selection, now, best, bestLoad) : best;
+    return several ? this.#weighEquals(selection, now, best, bestLoad, bestWeight) : best;
   }
 
   /** One turn among those who have as little to do as the first of them. */
-  #weighEquals(selection: Selection, now: number, first: number, load: number): number {
-    const { peers } = selection.group;
-    const { weight } = peers[first] as Peer;
+  #weighEquals(selection: Selection, now: number, first: number, load: number, weight: number): number {
+    const { peers, weightScale } = selection.group;
     let best = first;
     let total = 0;
     for (let i = first; i < peers.length; i++) {
       const peer = peers[i] as Peer;
       if (selection.hasTried(i) || !peer.isAvailable(now)) continue;
-      if (this.#load.of(peer, now) * weight !== load * peer.weight) continue;
-      total += peer.gainWeight();
+      const own = peer.slowStart === 0 ? peer.weight : peer.weight * peer.grownShare;
+      if (i !== first && this.#load.of(peer, now) * weight !== load * own) continue;
+      total += peer.gainWeight(weightScale);
       if (peer.currentWeight > (peers[best] as Peer).currentWeight) best = i;
     }
     (peers[best] as Peer).loseWeight(total);

@@ -27,7 +27,7 @@ export const roundRobin: Balancer & Chooser = {
 
 function chooseOnly(selection: Selection): number {
   const only = selection.group.peers[0] as Peer;
-  if (only.down || only.isFull) return -1;
+  if (only.down || only.isFull || !only.health.isFit) return -1;
   return only.settings.drain && selection.hint !== only.routeId ? -1 : 0;
 }
 
@@ -40,7 +40,7 @@ function chooseWeighted(selection: Selection, now: number): number {
 
 /** Bound clients use up their peer's turns, but not without end: others must not wait for ever when the bound ones have gone. */
 function isFarBehind(bound: Peer, group: PeerGroup): boolean {
-  return bound.currentWeight <= -(group.totalWeight - bound.weight);
+  return bound.currentWeight <= -(group.totalWeight - bound.weight) * group.weightScale;
 }
 
 /**
@@ -50,7 +50,7 @@ function isFarBehind(bound: Peer, group: PeerGroup): boolean {
  * @returns the place of the chosen peer; -1: none is fit
  */
 export function weigh(selection: Selection, now: number, server?: string, bound = -1): number {
-  const { peers } = selection.group;
+  const { peers, weightScale } = selection.group;
   let best = -1;
   let bestWeight = 0;
   let total = 0;
@@ -58,7 +58,7 @@ export function weigh(selection: Selection, now: number, server?: string, bound 
     const peer = peers[i] as Peer;
     if (selection.hasTried(i) || !peer.isAvailable(now)) continue;
     if (server !== undefined && peer.settings.server !== server) continue;
-    total += peer.gainWeight();
+    total += peer.gainWeight(weightScale);
     const weight = peer.currentWeight;
     if (best < 0 || weight > bestWeight) {
       best = i;
