@@ -8,6 +8,7 @@ import type { Channel, ChannelOwner } from '../transport/channel.ts';
 import { Deadline, type DeadlineOwner, now } from '../transport/deadlines.ts';
 import { reportOwnerFault } from '../transport/owner-fault.ts';
 import type { ConnectionEnds } from './connection-ends.ts';
+import type { ConnectionState } from './connection-state.ts';
 import { misbehaves, wantsKeepAlive } from './keep-alive.ts';
 import { LingeringClose } from './lingering-close.ts';
 import type { ListenedServer } from './listen-settings.ts';
@@ -35,20 +36,6 @@ export interface ConnectionHost {
   readonly flushLogs: () => void;
 }
 
-type State =
-  /** Between requests, or before the first: nothing of a head has come. */
-  | 'idle'
-  /** Some of a head has come. */
-  | 'head'
-  /** A request is being answered; its body may still be coming. */
-  | 'exchange'
-  /** The answer is complete but has not all left: the next request waits until it has, or a client that never reads would fill our memory. */
-  | 'flush'
-  /** The answer has left; the rest of the body is read and thrown away before the next request. */
-  | 'discard'
-  /** A tunnel has the channel, or the channel is closed, or about to be. */
-  | 'gone';
-
 /** So much of a body is thrown away to keep a connection for its next request; more, and it is closed. */
 const DISCARD_LIMIT = 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
@@ -73,10 +60,10 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   previous: ClientConnection | undefined = undefined;
 
   readonly #host: ConnectionHost;
-  readonly #deadline: Deadline;
+  #deadline: Deadline;
   #parser: RequestHeadParser;
   #body = new RequestBody();
-  #state: State = 'idle';
+  #state: ConnectionState = 'idle';
   #exchange: Exchange | undefined = undefined;
   /** Of the last exchange, whose timeouts hold until the next one begins; before the first, the default server's own. */
   #location: LocationSettings;
@@ -273,6 +260,7 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
   handOver(): Buffer {
     const early = this.#stash ?? NOTHING;
     this.#leave();
+    this.#deadline = NO_DEADLINE;
     this.#host.connectionClosed(this);
     return early;
   }
@@ -598,3 +586,5 @@ export class ClientConnection implements ChannelOwner, ClientLink, DeadlineOwner
 
 const NO_PARSER = new RequestHeadParser(DEFAULT_HEAD_LIMITS);
 const NO_BODY = new RequestBody();
+/** A tunnel has its own. */
+const NO_DEADLINE = new Deadline({ deadlineReached() {} });

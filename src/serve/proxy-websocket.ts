@@ -1,7 +1,8 @@
 // The upgrade: the opening handshake is checked on both sides, then the tunnel is opened.
 
-import type { Exchange, TunnelTrace } from '../exchange/exchange.ts';
+import type { Exchange, TunnelTrace, UpstreamTrace } from '../exchange/exchange.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
+import type { Peer } from '../upstream/peer.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { checkHandshakeAnswer, checkOpeningHandshake } from '../websocket/handshake.ts';
 import { extensionNames, hasToken, listMembers } from '../websocket/token-list.ts';
@@ -31,7 +32,7 @@ export function refuseHandshake(exchange: Exchange, settings: ProxySettings): nu
 
 /**
  * Opens the tunnel after a peer's 101: `exchange.answer` has the fields to pass on.
- * @param ended told once the tunnel has ended
+ * @param upstreamPeer active for as long as the tunnel lasts
  * @returns undefined when it is open, and both channels are the tunnel's; else what is wrong with the 101
  */
 export function openTunnel(
@@ -40,7 +41,7 @@ export function openTunnel(
   request: ProxyRequestHead,
   head: ResponseHead,
   connection: UpstreamConnection,
-  ended: (tunnel: Tunnel) => void,
+  upstreamPeer: Peer,
 ): string | undefined {
   const agreed = agreement(exchange, request, head);
   if (typeof agreed === 'string') return `upstream sent invalid answer to the upgrade: ${agreed}`;
@@ -59,7 +60,7 @@ export function openTunnel(
     },
     followFrames: agreed.followFrames,
     deflate: agreed.deflate,
-    owner: new TunnelEnd(exchange, ended),
+    owner: new TunnelEnd(exchange, upstreamPeer),
   });
   exchange.slim();
   exchange.pipeline.handedOver(exchange, tunnel);
@@ -106,14 +107,17 @@ function sendSwitch(exchange: Exchange, head: ResponseHead): void {
 
 const isWebSocket = (upgrade: string): boolean => upgrade.toLowerCase() === 'websocket';
 
-/** What is left to do when a tunnel has ended: its bytes go into the exchange's counts, and the exchange into the log. */
+/**
+ * What is left to do when a tunnel has ended: its bytes go into the exchange's counts, its peer has one connection less, and the
+ * exchange goes into the log. Of what has opened the tunnel nothing else is kept: there may be very many.
+ */
 class TunnelEnd implements TunnelOwner {
   readonly #exchange: Exchange;
-  readonly #ended: (tunnel: Tunnel) => void;
+  readonly #peer: Peer;
 
-  constructor(exchange: Exchange, ended: (tunnel: Tunnel) => void) {
+  constructor(exchange: Exchange, peer: Peer) {
     this.#exchange = exchange;
-    this.#ended = ended;
+    this.#peer = peer;
   }
 
   tunnelEnded(tunnel: Tunnel): void {
@@ -121,6 +125,16 @@ class TunnelEnd implements TunnelOwner {
     exchange.tunnel = tunnel satisfies TunnelTrace;
     exchange.bytesSent += tunnel.peer.bytes;
     exchange.bodyBytesSent += tunnel.peer.bytes;
-    this.#ended(tunnel);
+    endTrace(exchange.upstreams?.at(-1), tunnel);
+    this.#peer.leave();
+    exchange.pipeline.ended(exchange, tunnel);
   }
+}
+
+/** The pass that opened the tunnel is the last one, and lasts as long as it. */
+function endTrace(trace: UpstreamTrace | undefined, { startedAt, endedAt, peer, client }: Tunnel): void {
+  if (trace === undefined) return;
+  trace.responseTime = trace.headerTime + Math.max(0, endedAt - startedAt);
+  trace.bytesReceived += peer.bytes;
+  trace.bytesSent += client.bytes;
 }

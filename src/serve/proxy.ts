@@ -11,7 +11,6 @@ import type { Peer } from '../upstream/peer.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { UpstreamFault } from '../upstream/upstream-fault.ts';
 import type { UpstreamWatcher } from '../upstream/upstream-watcher.ts';
-import type { Tunnel } from '../websocket/tunnel.ts';
 import { accelBuffering, accelRedirect, followAccelRedirect, obeyAccelManners } from './proxy-accel.ts';
 import { type AnswerOwner, ProxyAnswer } from './proxy-answer.ts';
 import { type BodyOwner, lengthOfNone, needsBody, ProxyBody } from './proxy-body.ts';
@@ -193,9 +192,8 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     this.#addCookie();
     takeAnswerHead(exchange, head, this.settings);
     this.#countBytes();
-    const opened = openTunnel(exchange, this.settings, request, head, connection, (tunnel) =>
-      this.#tunnelEnded(tunnel),
-    );
+    const { peer } = this.#attempts;
+    const opened = openTunnel(exchange, this.settings, request, head, connection, peer as Peer);
     if (opened === undefined) {
       this.#attempts.becameTunnel();
       this.#connection = undefined;
@@ -205,15 +203,6 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     }
     exchange.answer.clear();
     this.upstreamFailed(new UpstreamFault('invalid_header', opened));
-  }
-
-  #tunnelEnded(tunnel: Tunnel): void {
-    const trace = this.#trace as UpstreamTrace;
-    trace.responseTime = performance.now() - this.#attemptStart;
-    trace.bytesReceived += tunnel.peer.bytes;
-    trace.bytesSent += tunnel.client.bytes;
-    this.#attempts.end();
-    this.exchange.pipeline.ended(this.exchange, tunnel);
   }
 
   #passHead(head: ResponseHead): void {

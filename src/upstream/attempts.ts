@@ -84,12 +84,12 @@ export class Attempts {
     this.selection.succeeded();
   }
 
-  /** After `succeeded`: the answer was a 101, and the tunnel is open. */
+  /** After `succeeded`: the answer was a 101. Whoever has the tunnel calls the peer's `leave` when it ends, and not `end`. */
   becameTunnel(): void {
     this.selection.becameTunnel();
   }
 
-  /** The request is over, or goes on as a tunnel that is over: the peer is no longer active. Safe to call twice. */
+  /** The request is over: the peer is no longer active. Safe to call twice. */
   end(): void {
     this.selection.release();
   }

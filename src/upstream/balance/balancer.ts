@@ -139,9 +139,13 @@ export class Selection {
     this.#stickiness?.answered(this, this.#exchange, peer);
   }
 
-  /** The answer was a 101 and the peer is half of a tunnel now. What there is to learn is learned now, not when the tunnel ends. */
+  /**
+   * The answer was a 101 and the peer is half of a tunnel now. What there is to learn is learned now, not when the tunnel ends. The
+   * peer is the tunnel's to release.
+   */
   becameTunnel(): void {
     if (this.peer !== undefined) this.#settle(this.peer, this.#headTime);
+    this.peer = undefined;
   }
 
   /** The peer that is taken is active no more. Safe to call twice. */

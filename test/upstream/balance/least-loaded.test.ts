@@ -44,11 +44,13 @@ test('least_conn sends requests to whoever has the fewest connections for its we
 test('least_conn counts a tunnel until it ends', () => {
   const upstream = least({ kind: 'least-conn' });
   const tunnels = several(upstream, 3);
+  const peers = tunnels.map(({ peer }) => peer);
   for (const tunnel of tunnels) {
     tunnel.succeeded();
     tunnel.becameTunnel();
+    tunnel.release();
   }
-  tunnels[1]?.release();
+  peers[1]?.leave();
   assert.equal(places([begin(upstream)]), '2');
 });
 
@@ -159,10 +161,11 @@ test('a tunnel counts with the time to its 101, and not with its life', (context
     tick(40);
     tunnel.succeeded();
     tunnel.becameTunnel();
-    const { times } = upstream.peers[0] as Peer;
+    const peer = upstream.peers[0] as Peer;
+    const { times } = peer;
     assert.deepEqual([times.header, times.response, times.underWay], [40, 40, 0]);
     tick(3_600_000);
-    tunnel.release();
+    peer.leave();
     assert.deepEqual([times.header, times.response, times.underWay], [40, 40, 0]);
   }
 });

@@ -153,7 +153,7 @@ test('learn: from a tunnel at its 101, not at its end', () => {
   tunnel.succeeded();
   tunnel.becameTunnel();
   assert.equal(asked(upstream, 3, { 'x-session': 's' }), '111');
-  tunnel.release();
+  upstream.peers[0]?.leave();
   assert.equal(asked(upstream, 3, { 'x-session': 's' }), '111');
 });
 
