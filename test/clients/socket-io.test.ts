@@ -1,12 +1,16 @@
-// Socket.IO over three servers with `sticky route`: polling that upgrades, polling alone, WebSocket alone; its sessions live in one server each.
+// Socket.IO over three servers with `sticky route`: polling that upgrades, polling alone, WebSocket alone; its sessions live in one
+// server each. And one server that is reached in all four ways of TLS.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent, createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { Server } from 'socket.io';
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
+import { type Certificate, selfSignedCertificate } from '../support/certificates.ts';
+import { startFourWays } from './four-ways.ts';
 import { PASS_UPGRADE, type StartedGateway, startGateway } from './start-gateway.ts';
 
 /** Clients at a time: each comes from an address of its own, so that they are spread. */
@@ -21,8 +25,8 @@ interface ChatServer {
   strays: number;
 }
 
-async function startChatServer(t: TestContext, name: string): Promise<ChatServer> {
-  const server = createServer();
+async function startChatServer(t: TestContext, name: string, certificate?: Certificate): Promise<ChatServer> {
+  const server = certificate === undefined ? createServer() : createTlsServer(certificate);
   const sockets = new Server(server);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -116,6 +120,23 @@ test('Socket.IO over three servers', async (t) => {
       );
       assert.deepEqual(new Set(servers.flatMap(({ transports }) => transports)), new Set([ends]));
       assert.ok(new Set(names).size > 1, `all ${CLIENTS} clients are at ${names[0]}`);
+    });
+  }
+});
+
+test('Socket.IO, polling that upgrades', async (t) => {
+  const plain = await startChatServer(t, 'plain');
+  const tls = await startChatServer(t, 'tls', await selfSignedCertificate());
+  const { gateway, ways } = await startFourWays(t, { plain: plain.port, tls: tls.port });
+  for (const way of ways) {
+    await t.test(way.name, async (t) => {
+      const server = way.isTlsToPeer ? tls : plain;
+      server.transports.length = 0;
+      const options = { forceNew: true, reconnection: false, path: `${way.prefix}/socket.io/`, ca: gateway.ca };
+      const client = io(way.url('/', 'http').replace(way.prefix, ''), options);
+      t.after(() => client.close());
+      assert.equal(await talk(client, true), server.name);
+      assert.deepEqual([server.transports, server.strays], [['websocket'], 0]);
     });
   }
 });

@@ -14,6 +14,8 @@ export interface WsPeerWish {
   readonly tls?: { readonly cert: string; readonly key: string };
   /** Told of each TLS connection, when its handshake is over. */
   readonly onTls?: (socket: TLSSocket) => void;
+  /** Told of each text. True: it has been answered; otherwise it is echoed. */
+  readonly onText?: (socket: WebSocket, text: string) => boolean;
   /** What the `ws` server is made with. */
   readonly options?: ServerOptions;
 }
@@ -34,9 +36,10 @@ export class WsPeer {
     this.#sockets.on('connection', (socket, request) => {
       this.requests.push(request);
       socket.on('error', () => {});
-      socket.on('message', (data, isBinary) =>
-        socket.send(isBinary ? data : `${wish.name ?? ''}${data}`, { binary: isBinary }),
-      );
+      socket.on('message', (data, isBinary) => {
+        if (!isBinary && wish.onText?.(socket, String(data)) === true) return;
+        socket.send(isBinary ? data : `${wish.name ?? ''}${data}`, { binary: isBinary });
+      });
       this.#waiting.shift()?.(socket);
     });
   }

@@ -7,6 +7,7 @@ import ssl
 import sys
 
 import websockets
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 
 async def main(url, ca_file):
@@ -34,6 +35,18 @@ async def main(url, ca_file):
         seen["uncompressed"] = [extension.name for extension in socket.extensions]
         await socket.close(3005, "enough")
         seen["sent"] = [socket.close_code, socket.close_reason]
+    for takeover in (True, False):
+        deflate = ClientPerMessageDeflateFactory(
+            server_no_context_takeover=not takeover, client_no_context_takeover=not takeover
+        )
+        async with websockets.connect(url, ssl=context, compression=None, extensions=[deflate]) as socket:
+            agreed = socket.extensions[0]
+            agreement = [not agreed.remote_no_context_takeover, not agreed.local_no_context_takeover]
+            echoes = []
+            for _ in range(3):
+                await socket.send("again and again " * 1000)
+                echoes.append(await socket.recv() == "again and again " * 1000)
+            seen["takeover" if takeover else "no takeover"] = agreement + echoes
     print(json.dumps(seen))
 
 
