@@ -8,13 +8,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
-import type { WebSocket } from 'ws';
 import { selfSignedCertificate } from '../support/certificates.ts';
 import { TalkingClient } from '../support/talking-client.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { type PeerPorts, startFourWays, type Way } from './four-ways.ts';
 import type { StartedGateway } from './start-gateway.ts';
-import { WsPeer } from './ws-peer.ts';
+import { closesIfAsked, WsPeer } from './ws-peer.ts';
 
 const PYTHON = '/usr/bin/python3';
 const SCRIPTS = join(import.meta.dirname, 'python');
@@ -88,8 +87,8 @@ test('python-websockets as a client of ws', { skip }, async (t) => {
     perMessageDeflate: true,
     handleProtocols: (offered: Set<string>): string | false => (offered.has('b') ? 'b' : false),
   };
-  const plain = await WsPeer.start(t, { options, onText: closeIfAsked });
-  const tls = await WsPeer.start(t, { options, onText: closeIfAsked, tls: await selfSignedCertificate() });
+  const plain = await WsPeer.start(t, { options, onText: closesIfAsked });
+  const tls = await WsPeer.start(t, { options, onText: closesIfAsked, tls: await selfSignedCertificate() });
   const { gateway, ways } = await startFourWays(t, { plain: plain.port, tls: tls.port });
   await together(t, ways, async (_t, way) => {
     assert.deepEqual(await runPythonClient(way, gateway), SEEN);
@@ -99,10 +98,4 @@ test('python-websockets as a client of ws', { skip }, async (t) => {
 /** All four at the same time, for it is Python that takes time to begin. */
 async function together(t: TestContext, ways: readonly Way[], talk: (t: TestContext, way: Way) => Promise<void>) {
   await Promise.all(ways.map((way) => t.test(way.name, (t) => talk(t, way))));
-}
-
-function closeIfAsked(socket: WebSocket, said: string): boolean {
-  if (said !== 'close with 4001') return false;
-  socket.close(4001, 'as you asked');
-  return true;
 }

@@ -72,3 +72,10 @@ export class WsPeer {
     this.#server.closeAllConnections();
   }
 }
+
+/** For `onText`: a text asks for it. */
+export function closesIfAsked(socket: WebSocket, text: string): boolean {
+  if (text !== 'close with 4001') return false;
+  socket.close(4001, 'as you asked');
+  return true;
+}
