@@ -12,6 +12,7 @@ import { betweenBytes, type Conversion, fromUtf8, intoUtf8 } from '../serve/char
 import { answerTypes, typeKind } from './answer-types.ts';
 import type { HttpDraft, Level, LocationDraft, Workshop } from './draft.ts';
 import { nginxModule } from './module.ts';
+import { noteOf } from './note-of.ts';
 
 const EVERYWHERE = ['http', 'server', 'location', 'if'] as const;
 
@@ -91,12 +92,8 @@ interface DraftCharsets extends Charsets {
 
 const CHARSETS = Symbol('charsets');
 
-function charsetsOf({ notes }: HttpDraft): DraftCharsets {
-  const known = notes.get(CHARSETS) as DraftCharsets | undefined;
-  if (known !== undefined) return known;
-  const none: DraftCharsets = { names: new Map(), conversions: new Map() };
-  notes.set(CHARSETS, none);
-  return none;
+function charsetsOf(http: HttpDraft): DraftCharsets {
+  return noteOf(http, CHARSETS, () => ({ names: new Map(), conversions: new Map() }));
 }
 
 /** What any level names is known on all of them. */

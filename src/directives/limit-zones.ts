@@ -7,6 +7,7 @@ import type { Position } from '../config/tree.ts';
 import { argument, oneOf } from '../config/values.ts';
 import type { Exchange, Text } from '../exchange/exchange.ts';
 import type { HttpDraft } from './draft.ts';
+import { noteOf } from './note-of.ts';
 import { declareZone, SMALLEST_ZONE } from './zone-names.ts';
 
 export interface LimitZone<Table> {
@@ -76,10 +77,8 @@ export class LimitZones<Table> {
     throw new ConfigError(`zero size shared memory zone "${name}"`, at, { mend });
   }
 
-  #of({ notes }: HttpDraft): Map<string, LimitZone<Table>> {
-    const known = (notes.get(this.#key) as Map<string, LimitZone<Table>> | undefined) ?? new Map();
-    notes.set(this.#key, known);
-    return known;
+  #of(http: HttpDraft): Map<string, LimitZone<Table>> {
+    return noteOf(http, this.#key, () => new Map<string, LimitZone<Table>>());
   }
 }
 

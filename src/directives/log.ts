@@ -14,6 +14,7 @@ import { compileLogFormat, type LogFormat } from './log-format.ts';
 import { type LogParameters, logParametersKind } from './log-parameters.ts';
 import { nginxModule } from './module.ts';
 import { NamedLog, type NamedLogPolicy, NO_CACHE } from './named-log.ts';
+import { noteOf } from './note-of.ts';
 import { isSyslog, readSyslog } from './syslog-target.ts';
 
 const COMBINED =
@@ -118,10 +119,8 @@ class AccessLogs {
     this.#formats.set('combined', { line: withEnd(line), at: undefined });
   }
 
-  static of({ notes, workshop }: HttpDraft): AccessLogs {
-    const known = (notes.get(LOGS) as AccessLogs | undefined) ?? new AccessLogs(workshop);
-    notes.set(LOGS, known);
-    return known;
+  static of(http: HttpDraft): AccessLogs {
+    return noteOf(http, LOGS, () => new AccessLogs(http.workshop));
   }
 
   defineFormat(name: string, strings: readonly Argument[], at: Position): void {

@@ -23,6 +23,7 @@ import {
 } from '../config/values.ts';
 import type { HttpDraft, Level, Workshop } from './draft.ts';
 import { nginxModule } from './module.ts';
+import { noteOf } from './note-of.ts';
 import { declareZone } from './zone-names.ts';
 
 /** nginx's: two pages of memory. */
@@ -180,10 +181,8 @@ export const proxyCache = nginxModule('http_proxy_cache', {
 
 const CACHES = Symbol('zones of proxy_cache_path');
 
-function cachesOf({ notes }: HttpDraft): Set<string> {
-  const known = (notes.get(CACHES) as Set<string> | undefined) ?? new Set<string>();
-  notes.set(CACHES, known);
-  return known;
+function cachesOf(http: HttpDraft): Set<string> {
+  return noteOf(http, CACHES, () => new Set<string>());
 }
 
 function defineCache(http: HttpDraft, { name, bytes }: KeysZone, at: Position): void {

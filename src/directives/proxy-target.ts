@@ -13,6 +13,7 @@ import type { PeerSettings } from '../upstream/peer.ts';
 import { sharedPeers, unsharedPeers } from '../upstream/peer-table.ts';
 import { Upstream } from '../upstream/upstream.ts';
 import type { HttpDraft, LocationDraft } from './draft.ts';
+import { noteOf } from './note-of.ts';
 import { resolvedAddress } from './resolver.ts';
 import { addressesOf } from './upstream.ts';
 
@@ -95,10 +96,8 @@ function upstreamOf(address: Address, at: Position, http: HttpDraft): Upstream |
 const IMPLICIT = Symbol('upstreams that proxy_pass names itself');
 
 /** By address, with its port. */
-function implicitUpstreams({ notes }: HttpDraft): Map<string, Upstream> {
-  const known = (notes.get(IMPLICIT) as Map<string, Upstream> | undefined) ?? new Map<string, Upstream>();
-  notes.set(IMPLICIT, known);
-  return known;
+function implicitUpstreams(http: HttpDraft): Map<string, Upstream> {
+  return noteOf(http, IMPLICIT, () => new Map<string, Upstream>());
 }
 
 /** A server that proxy_pass names itself is a group of its own, the same for all locations that name it; nginx keeps no connections to it. */

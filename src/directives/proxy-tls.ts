@@ -14,6 +14,7 @@ import { CertificateCache } from './certificate-cache.ts';
 import { cacheSettings, certificateCacheKind } from './certificate-cache-kind.ts';
 import { CertificateError, type CertificatePair, loadPair, parsePasswords } from './certificate-pair.ts';
 import type { HttpDraft, Level, LocationDraft, Workshop } from './draft.ts';
+import { noteOf } from './note-of.ts';
 import { type OpensslEffects, opensslEffects } from './openssl-commands.ts';
 import { readPem } from './written-file.ts';
 
@@ -207,12 +208,6 @@ export function chosenConnection(
 
 const CONTEXTS = Symbol('TLS contexts towards upstreams');
 const CACHES = Symbol('caches of certificates towards upstreams');
-
-function noteOf<T>({ notes }: HttpDraft, key: symbol, make: () => T): T {
-  const known = (notes.get(key) as T | undefined) ?? make();
-  notes.set(key, known);
-  return known;
-}
 
 /** Makes what is wanted for one location, with the settings that it has. */
 class TlsMaker {

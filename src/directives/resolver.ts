@@ -10,6 +10,7 @@ import { argument, flag, seconds, time } from '../config/values.ts';
 import type { NameServer } from '../resolver/lookup.ts';
 import { Resolver } from '../resolver/resolver.ts';
 import type { HttpDraft, UpstreamDraft } from './draft.ts';
+import { noteOf } from './note-of.ts';
 
 const DNS_PORT = 53;
 const DEFAULT_TIMEOUT = 30_000;
@@ -109,9 +110,7 @@ const OF_UPSTREAM = Symbol('the resolver of an upstream');
 export function nameResolution(set: Set, http: HttpDraft): NameResolution | undefined {
   const { resolver: given, resolver_timeout: timeout = DEFAULT_TIMEOUT } = set;
   if (given === undefined) return undefined;
-  const known = http.notes.get(RESOLVERS) as WeakMap<WrittenResolver, Resolver | undefined> | undefined;
-  const resolvers = known ?? new WeakMap<WrittenResolver, Resolver | undefined>();
-  http.notes.set(RESOLVERS, resolvers);
+  const resolvers = noteOf(http, RESOLVERS, () => new WeakMap<WrittenResolver, Resolver | undefined>());
   if (!resolvers.has(given))
     resolvers.set(
       given,

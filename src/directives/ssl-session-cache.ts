@@ -8,6 +8,7 @@ import { argument, optional } from '../config/values.ts';
 import type { SessionCache } from '../listen/tls-settings.ts';
 import { SessionMemory } from '../zones/session-memory.ts';
 import type { HttpDraft } from './draft.ts';
+import { noteOf } from './note-of.ts';
 import { declareZone, SMALLEST_ZONE, type WrittenZone } from './zone-names.ts';
 
 /** One argument. `off` tells clients that sessions are not resumed, `none` does not; Node knows no difference. */
@@ -70,12 +71,10 @@ export function builtinSessions(caches: WrittenCaches | undefined): number | und
 const MEMORIES = Symbol('memories of TLS sessions');
 
 /** One for each name, in all workers the same. */
-export function memoryOf({ notes, workshop }: HttpDraft, name: string, bytes: number): SessionMemory {
-  const known = (notes.get(MEMORIES) as Map<string, SessionMemory> | undefined) ?? new Map<string, SessionMemory>();
-  notes.set(MEMORIES, known);
-  const memory =
-    known.get(name) ??
-    new SessionMemory(workshop.zones.memory(`TLS ${name} ${bytes}`, bytes), workshop.secrets.ticketKeys);
+export function memoryOf(http: HttpDraft, name: string, bytes: number): SessionMemory {
+  const known = noteOf(http, MEMORIES, () => new Map<string, SessionMemory>());
+  const { zones, secrets } = http.workshop;
+  const memory = known.get(name) ?? new SessionMemory(zones.memory(`TLS ${name} ${bytes}`, bytes), secrets.ticketKeys);
   known.set(name, memory);
   return memory;
 }

@@ -12,6 +12,7 @@ import type { CertificatePair } from './certificate-pair.ts';
 import type { HttpDraft, Level, ServerDraft } from './draft.ts';
 import { handshakeExchange } from './handshake-exchange.ts';
 import { nginxModule } from './module.ts';
+import { noteOf } from './note-of.ts';
 import { type Certificates, serverCertificates } from './ssl-certificates.ts';
 import { ContextMaker } from './ssl-context.ts';
 import {
@@ -245,11 +246,10 @@ const LONGEST_RECORD = 16_384;
 const CACHES = Symbol('caches of certificates');
 
 /** The servers below a directive share the cache that it makes. */
-function certificateCacheOf({ ssl_certificate_cache: given }: Set, { notes }: HttpDraft): CertificateCache {
+function certificateCacheOf({ ssl_certificate_cache: given }: Set, http: HttpDraft): CertificateCache {
   const settings = cacheSettings(given);
   if (given === 'off' || settings === undefined) return new CertificateCache(undefined);
-  const caches = (notes.get(CACHES) as WeakMap<object, CertificateCache> | undefined) ?? new WeakMap();
-  notes.set(CACHES, caches);
+  const caches = noteOf(http, CACHES, () => new WeakMap<object, CertificateCache>());
   const cache = caches.get(given) ?? new CertificateCache(settings);
   caches.set(given, cache);
   return cache;

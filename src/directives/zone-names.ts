@@ -3,6 +3,7 @@
 import { ConfigError } from '../config/errors.ts';
 import type { Position } from '../config/tree.ts';
 import type { HttpDraft } from './draft.ts';
+import { noteOf } from './note-of.ts';
 
 export interface WrittenZone {
   readonly name: string;
@@ -14,10 +15,8 @@ export interface WrittenZone {
 
 const ZONES = Symbol('zones by name');
 
-function zonesOf({ notes }: HttpDraft): Map<string, WrittenZone> {
-  const known = (notes.get(ZONES) as Map<string, WrittenZone> | undefined) ?? new Map<string, WrittenZone>();
-  notes.set(ZONES, known);
-  return known;
+function zonesOf(http: HttpDraft): Map<string, WrittenZone> {
+  return noteOf(http, ZONES, () => new Map<string, WrittenZone>());
 }
 
 /** @throws ConfigError where the name is another zone's */
