@@ -3,14 +3,19 @@
 
 import { directives } from '../config/directive.ts';
 import { ConfigError } from '../config/errors.ts';
-import type { Position } from '../config/tree.ts';
 import { argument, flag, template, word } from '../config/values.ts';
-import type { Level as LogLevel } from '../diagnostics/error-log.ts';
 import type { Exchange, Handler } from '../exchange/exchange.ts';
 import { DECLINED, type Verdict } from '../exchange/verdict.ts';
 import { OVER_LIMIT, type SharedCounts } from '../zones/shared-counts.ts';
-import type { HttpDraft, Workshop } from './draft.ts';
-import { type LimitZone, LimitZones, limitKey, limitLogLevel, limitStatus, readZoneSize } from './limit-zones.ts';
+import {
+  type LimitZone,
+  LimitZones,
+  limitKey,
+  limitLogLevel,
+  limitStatus,
+  type Refusal,
+  readZoneSize,
+} from './limit-zones.ts';
 import { nginxModule } from './module.ts';
 
 const EVERYWHERE = ['http', 'server', 'location'] as const;
@@ -72,8 +77,8 @@ export const limitConn = nginxModule('http_limit_conn', {
       workshop.problems.attempt(() => zones.add(draft, { ...zone, key, at }, open));
     }
   },
-  location(set, { server, preaccess, workshop }) {
-    const limits = readLimits(set.limit_conn, server.http, workshop);
+  location(set, { server, preaccess }) {
+    const limits = zones.limits(set.limit_conn, server.http, ({ number: most }, zone): Limit => ({ zone, most }));
     if (limits.length === 0) return;
     preaccess.push(
       limiting(limits, {
@@ -88,36 +93,6 @@ export const limitConn = nginxModule('http_limit_conn', {
 interface Limit {
   readonly zone: LimitZone<SharedCounts>;
   readonly most: number;
-}
-
-interface Refusal {
-  readonly status: number;
-  readonly logLevel: LogLevel;
-  readonly dryRun: boolean;
-}
-
-interface WrittenLimit {
-  readonly zone: string;
-  readonly number: number;
-  readonly at: Position;
-}
-
-/** Made once for the level where they stand, whoever takes them from there. */
-const read = new WeakMap<object, readonly Limit[]>();
-
-function readLimits(written: readonly WrittenLimit[], http: HttpDraft, workshop: Workshop): readonly Limit[] {
-  const known = read.get(written);
-  if (known !== undefined) return known;
-  const limits: Limit[] = [];
-  for (const { zone: name, number: most, at } of written) {
-    workshop.problems.attempt(() => {
-      const zone = zones.find(http, name, at);
-      if (limits.some((other) => other.zone === zone)) throw new ConfigError('"limit_conn" directive is duplicate', at);
-      limits.push({ zone, most });
-    });
-  }
-  read.set(written, limits);
-  return limits;
 }
 
 const STATUS = Symbol('$limit_conn_status');

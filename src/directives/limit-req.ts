@@ -12,8 +12,17 @@ import type { Exchange, Handler } from '../exchange/exchange.ts';
 import { DECLINED, PENDING, type Verdict } from '../exchange/verdict.ts';
 import { Deadline, type DeadlineOwner } from '../transport/deadlines.ts';
 import type { SharedRates } from '../zones/shared-rates.ts';
-import type { HttpDraft, Workshop } from './draft.ts';
-import { type LimitZone, LimitZones, limitKey, limitLogLevel, limitStatus, readZoneSize } from './limit-zones.ts';
+import type { HttpDraft } from './draft.ts';
+import {
+  type LimitZone,
+  LimitZones,
+  limitKey,
+  limitLogLevel,
+  limitStatus,
+  type Refusal,
+  readZoneSize,
+  type WrittenLimit,
+} from './limit-zones.ts';
 import { nginxModule } from './module.ts';
 
 const EVERYWHERE = ['http', 'server', 'location'] as const;
@@ -61,16 +70,14 @@ function readRate(text: string): number {
   return Math.trunc((rate * 1000) / (unit === 'r/m' ? 60 : 1));
 }
 
-interface WrittenLimit {
-  readonly zone: string;
+interface WrittenRequestLimit extends WrittenLimit {
   /** Both in thousandths of a request. */
   readonly burst: number;
   readonly delay: number;
-  readonly at: Position;
 }
 
 /** `zone=name burst=5 delay=3`, `nodelay`. */
-const limitKind: Kind<'limit', WrittenLimit> = {
+const limitKind: Kind<'limit', WrittenRequestLimit> = {
   name: 'limit',
   syntax: 'zone=name [burst=number] [nodelay | delay=number]',
   takes: 'rest',
@@ -143,8 +150,8 @@ export const limitReq = nginxModule('http_limit_req', {
   http(set, draft) {
     for (const written of set.limit_req_zone) draft.workshop.problems.attempt(() => addZone(draft, written));
   },
-  location(set, { server, preaccess, workshop }) {
-    const limits = readLimits(set.limit_req, server.http, workshop);
+  location(set, { server, preaccess }) {
+    const limits = zones.limits(set.limit_req, server.http, makeLimit);
     if (limits.length === 0) return;
     preaccess.push(
       limiting(limits, {
@@ -170,34 +177,14 @@ function addZone(draft: HttpDraft, { key, zone, at }: WrittenZoneLine): void {
   }));
 }
 
+function makeLimit({ burst, delay }: WrittenRequestLimit, zone: LimitZone<RateTable>): Limit {
+  return { zone, burst, delay };
+}
+
 interface Limit {
   readonly zone: LimitZone<RateTable>;
   readonly burst: number;
   readonly delay: number;
-}
-
-interface Refusal {
-  readonly status: number;
-  readonly logLevel: LogLevel;
-  readonly dryRun: boolean;
-}
-
-/** Made once for the level where they stand, whoever takes them from there. */
-const read = new WeakMap<object, readonly Limit[]>();
-
-function readLimits(written: readonly WrittenLimit[], http: HttpDraft, workshop: Workshop): readonly Limit[] {
-  const known = read.get(written);
-  if (known !== undefined) return known;
-  const limits: Limit[] = [];
-  for (const { zone: name, burst, delay, at } of written) {
-    workshop.problems.attempt(() => {
-      const zone = zones.find(http, name, at);
-      if (limits.some((other) => other.zone === zone)) throw new ConfigError('"limit_req" directive is duplicate', at);
-      limits.push({ zone, burst, delay });
-    });
-  }
-  read.set(written, limits);
-  return limits;
 }
 
 const STATUS = Symbol('$limit_req_status');

@@ -5,6 +5,7 @@ import { parseSize } from '../config/quantities.ts';
 import type { Template } from '../config/template.ts';
 import type { Position } from '../config/tree.ts';
 import { argument, oneOf } from '../config/values.ts';
+import type { Level as LogLevel } from '../diagnostics/error-log.ts';
 import type { Exchange, Text } from '../exchange/exchange.ts';
 import type { HttpDraft } from './draft.ts';
 import { noteOf } from './note-of.ts';
@@ -39,6 +40,17 @@ export interface WrittenLimitZone extends ZoneSize {
   readonly at: Position;
 }
 
+/** A line that limits by a zone. */
+export interface WrittenLimit {
+  /** The zone's name. */
+  readonly zone: string;
+  readonly at: Position;
+}
+
+interface LimitIn<Table> {
+  readonly zone: LimitZone<Table>;
+}
+
 type Use = 'limit_conn' | 'limit_req';
 
 /**
@@ -48,6 +60,7 @@ type Use = 'limit_conn' | 'limit_req';
 export class LimitZones<Table> {
   readonly #use: Use;
   readonly #key: symbol;
+  readonly #limits = new WeakMap<object, readonly LimitIn<Table>[]>();
 
   constructor(use: Use) {
     this.#use = use;
@@ -77,9 +90,40 @@ export class LimitZones<Table> {
     throw new ConfigError(`zero size shared memory zone "${name}"`, at, { mend });
   }
 
+  /**
+   * The limits of a level, each in a zone of its own. Made once for the level where they stand, whoever takes them from there.
+   * @param make what is to be known of a limit, from its line and its zone
+   */
+  limits<Written extends WrittenLimit, Limit extends LimitIn<Table>>(
+    written: readonly Written[],
+    http: HttpDraft,
+    make: (line: Written, zone: LimitZone<Table>) => Limit,
+  ): readonly Limit[] {
+    const known = this.#limits.get(written) as readonly Limit[] | undefined;
+    if (known !== undefined) return known;
+    const limits: Limit[] = [];
+    for (const line of written) {
+      http.workshop.problems.attempt(() => {
+        const zone = this.find(http, line.zone, line.at);
+        if (limits.some((other) => other.zone === zone))
+          throw new ConfigError(`"${this.#use}" directive is duplicate`, line.at);
+        limits.push(make(line, zone));
+      });
+    }
+    this.#limits.set(written, limits);
+    return limits;
+  }
+
   #of(http: HttpDraft): Map<string, LimitZone<Table>> {
     return noteOf(http, this.#key, () => new Map<string, LimitZone<Table>>());
   }
+}
+
+/** What a limit does with a request that is over it. */
+export interface Refusal {
+  readonly status: number;
+  readonly logLevel: LogLevel;
+  readonly dryRun: boolean;
 }
 
 /** The key of an exchange in a zone; '' where it is not limited by it. */
