@@ -4,7 +4,9 @@
 import type { Warn } from '../config/errors.ts';
 import type { Argument } from '../config/tree.ts';
 import { integer, parameters, seconds } from '../config/values.ts';
-import type { CertificateCacheSettings } from './certificate-cache.ts';
+import { CertificateCache, type CertificateCacheSettings } from './certificate-cache.ts';
+import type { HttpDraft } from './draft.ts';
+import { noteOf } from './note-of.ts';
 
 const cacheParameters = parameters(
   'parameters',
@@ -22,8 +24,20 @@ export const certificateCacheKind = {
 
 export type GivenCache = ReturnType<typeof certificateCacheKind.parse>;
 
+const CACHES = Symbol('caches of certificates');
+
+/** The levels below a directive share the cache that it makes. */
+export function certificateCacheOf(given: GivenCache, http: HttpDraft): CertificateCache {
+  const settings = cacheSettings(given);
+  if (given === 'off' || settings === undefined) return new CertificateCache(undefined);
+  const caches = noteOf(http, CACHES, () => new WeakMap<object, CertificateCache>());
+  const cache = caches.get(given) ?? new CertificateCache(settings);
+  caches.set(given, cache);
+  return cache;
+}
+
 /** undefined: nothing is to be remembered, or `max` is missing. */
-export function cacheSettings(given: GivenCache): CertificateCacheSettings | undefined {
+function cacheSettings(given: GivenCache): CertificateCacheSettings | undefined {
   if (given === 'off' || given.max === undefined) return undefined;
   const { max, inactive = 10_000, valid = 60_000 } = given;
   return { max, inactive: inactive / 1000, valid: valid / 1000 };

@@ -2,7 +2,7 @@
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { ConfigError } from '../config/errors.ts';
-import type { Workshop } from './draft.ts';
+import type { Level, Workshop } from './draft.ts';
 import { readPem, type WrittenFile } from './written-file.ts';
 
 /** PEM: the certificate with its chain behind it, and its key, not encrypted any more. It is a secret: never log it. */
@@ -61,8 +61,23 @@ function refuse(reason: string): never {
 }
 
 /** One passphrase on each line; empty lines are none. */
-export function parsePasswords(text: string): readonly string[] {
+function parsePasswords(text: string): readonly string[] {
   return text.split(/\r?\n/).filter((line) => line !== '');
+}
+
+/** The passphrases in the file that a directive names; none where it names none. @throws ConfigError */
+export function readPasswords(
+  file: string | undefined,
+  directive: string,
+  { files, fromConfig }: Workshop,
+  level: Level,
+): readonly string[] {
+  if (file === undefined) return [];
+  try {
+    return parsePasswords(files.read(fromConfig(file)).toString('latin1'));
+  } catch (error) {
+    throw new ConfigError((error as Error).message, level.at(directive));
+  }
 }
 
 /** While a configuration is read: a file, or `data:` and the PEM itself. @throws ConfigError */

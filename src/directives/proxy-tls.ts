@@ -10,10 +10,10 @@ import { flag, integer, path, someOf, template, word } from '../config/values.ts
 import type { Exchange, Text } from '../exchange/exchange.ts';
 import type { ConnectionSettings } from '../upstream/connection-settings.ts';
 import { type TlsProtocol, UpstreamTls, type UpstreamTlsSettings } from '../upstream/upstream-tls.ts';
-import { CertificateCache } from './certificate-cache.ts';
-import { cacheSettings, certificateCacheKind } from './certificate-cache-kind.ts';
-import { CertificateError, type CertificatePair, loadPair, parsePasswords } from './certificate-pair.ts';
-import type { HttpDraft, Level, LocationDraft, Workshop } from './draft.ts';
+import type { CertificateCache } from './certificate-cache.ts';
+import { certificateCacheKind, certificateCacheOf } from './certificate-cache-kind.ts';
+import { CertificateError, type CertificatePair, loadPair, readPasswords } from './certificate-pair.ts';
+import type { Level, LocationDraft, Workshop } from './draft.ts';
 import { noteOf } from './note-of.ts';
 import { type OpensslEffects, opensslEffects } from './openssl-commands.ts';
 import { readPem } from './written-file.ts';
@@ -207,7 +207,6 @@ export function chosenConnection(
 }
 
 const CONTEXTS = Symbol('TLS contexts towards upstreams');
-const CACHES = Symbol('caches of certificates towards upstreams');
 
 /** Makes what is wanted for one location, with the settings that it has. */
 class TlsMaker {
@@ -227,7 +226,7 @@ class TlsMaker {
     this.#draft = draft;
     this.#level = level;
     this.#passwords = passwordsOf(set, workshop, level);
-    this.#cache = cacheOf(set, draft.server.http);
+    this.#cache = certificateCacheOf(set.proxy_ssl_certificate_cache, draft.server.http);
     const effects = effectsOf(set, workshop, SILENT);
     this.#settings = tlsSettings(set, draft, level, effects);
     this.#override = this.#overriding(effects);
@@ -300,27 +299,12 @@ function effectsOf(
   return opensslEffects('proxy_ssl_conf_command', set.proxy_ssl_conf_command, set.proxy_ssl_protocols, warn);
 }
 
-/** The levels below a directive share the cache that it makes. */
-function cacheOf({ proxy_ssl_certificate_cache: given }: ProxyTlsSet, http: HttpDraft): CertificateCache {
-  const settings = cacheSettings(given);
-  if (given === 'off' || settings === undefined) return new CertificateCache(undefined);
-  const caches = noteOf(http, CACHES, () => new WeakMap<object, CertificateCache>());
-  const cache = caches.get(given) ?? new CertificateCache(settings);
-  caches.set(given, cache);
-  return cache;
-}
-
 function passwordsOf(
   { proxy_ssl_password_file: file }: ProxyTlsSet,
-  { files, fromConfig }: Workshop,
+  workshop: Workshop,
   level: Level,
 ): readonly string[] {
-  if (file === undefined) return [];
-  try {
-    return parsePasswords(files.read(fromConfig(file)).toString('latin1'));
-  } catch (error) {
-    throw new ConfigError((error as Error).message, level.at('proxy_ssl_password_file'));
-  }
+  return readPasswords(file, 'proxy_ssl_password_file', workshop, level);
 }
 
 function tlsSettings(

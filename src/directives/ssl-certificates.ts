@@ -6,7 +6,7 @@ import type { Template } from '../config/template.ts';
 import type { Position } from '../config/tree.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import type { CertificateCache } from './certificate-cache.ts';
-import { type CertificatePair, loadPair, parsePasswords } from './certificate-pair.ts';
+import { type CertificatePair, loadPair, readPasswords } from './certificate-pair.ts';
 import type { Level, Workshop } from './draft.ts';
 
 /** What the configuration says of one certificate. */
@@ -82,16 +82,11 @@ function chosenPairs(
   };
 }
 
-/** @throws ConfigError */
+/** What stands in `ssl_password_file`. @throws ConfigError */
 export function passwordsOf(
   { ssl_password_file: file }: Pick<CertificatesSet, 'ssl_password_file'>,
   workshop: Workshop,
   level: Level,
 ): readonly string[] {
-  if (file === undefined) return [];
-  try {
-    return parsePasswords(workshop.files.read(workshop.fromConfig(file)).toString('latin1'));
-  } catch (error) {
-    throw new ConfigError((error as Error).message, level.at('ssl_password_file'));
-  }
+  return readPasswords(file, 'ssl_password_file', workshop, level);
 }

@@ -6,13 +6,11 @@ import { ConfigError } from '../config/errors.ts';
 import { bufferSize, flag, integer, oneOf, path, seconds, someOf, template, word } from '../config/values.ts';
 import type { SessionCache, TlsSettings } from '../listen/tls-settings.ts';
 import type { TicketKeys } from '../transport/ticket-keys.ts';
-import { CertificateCache } from './certificate-cache.ts';
-import { cacheSettings, certificateCacheKind } from './certificate-cache-kind.ts';
+import { certificateCacheKind, certificateCacheOf } from './certificate-cache-kind.ts';
 import type { CertificatePair } from './certificate-pair.ts';
 import type { HttpDraft, Level, ServerDraft } from './draft.ts';
 import { handshakeExchange } from './handshake-exchange.ts';
 import { nginxModule } from './module.ts';
-import { noteOf } from './note-of.ts';
 import { type Certificates, serverCertificates } from './ssl-certificates.ts';
 import { ContextMaker } from './ssl-context.ts';
 import {
@@ -220,7 +218,12 @@ function checkLevel(set: Set, http: HttpDraft, level: Level): void {
 function tlsSettings(set: Set, trust: Trust, draft: ServerDraft, level: Level): TlsSettings {
   const { workshop, settings } = draft;
   const { verifyClient } = settings;
-  const certificates = serverCertificates(set, certificateCacheOf(set, draft.http), workshop, level);
+  const certificates = serverCertificates(
+    set,
+    certificateCacheOf(set.ssl_certificate_cache, draft.http),
+    workshop,
+    level,
+  );
   // Tickets cannot be taken back from a client whose chain is seen to be too long.
   const sessionTickets = set.ssl_session_tickets && verifyClient === undefined;
   const parts = {
@@ -242,18 +245,6 @@ function tlsSettings(set: Set, trust: Trust, draft: ServerDraft, level: Level): 
 /** What OpenSSL allows. */
 const SHORTEST_RECORD = 512;
 const LONGEST_RECORD = 16_384;
-
-const CACHES = Symbol('caches of certificates');
-
-/** The servers below a directive share the cache that it makes. */
-function certificateCacheOf({ ssl_certificate_cache: given }: Set, http: HttpDraft): CertificateCache {
-  const settings = cacheSettings(given);
-  if (given === 'off' || settings === undefined) return new CertificateCache(undefined);
-  const caches = noteOf(http, CACHES, () => new WeakMap<object, CertificateCache>());
-  const cache = caches.get(given) ?? new CertificateCache(settings);
-  caches.set(given, cache);
-  return cache;
-}
 
 /** So many contexts are kept of certificates that variables have named; with more, the one used longest ago goes. */
 const MOST_CONTEXTS = 256;
