@@ -1,5 +1,6 @@
 // -t and -T: says whether a configuration could be run, and prints it.
 
+import { printConfiguration } from '../config/print.ts';
 import type { ErrorLog } from '../diagnostics/error-log.ts';
 import { checkAddresses } from '../lifecycle/bind-check.ts';
 import type { Configurations, Reading } from '../lifecycle/configuration.ts';
@@ -47,9 +48,5 @@ async function couldRun({ draft }: Reading, { configurations, privileges, log }:
 }
 
 function dump({ draft, fileNames }: Reading, { write }: CheckOptions): void {
-  for (const name of fileNames) {
-    write(`# configuration file ${name}:\n`);
-    write(draft?.files.read(name) ?? '');
-    write('\n');
-  }
+  if (draft !== undefined) write(printConfiguration(fileNames, draft.files));
 }
