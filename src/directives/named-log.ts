@@ -4,6 +4,7 @@
 import { closeSync, constants, openSync, statSync, writeSync } from 'node:fs';
 import { systemErrorCode, systemErrorText } from '../diagnostics/system-error.ts';
 import type { Exchange, Text } from '../exchange/exchange.ts';
+import { leavesFolder } from '../serve/file-path.ts';
 
 /** How long files stay open. Times in ms. */
 export interface NamedLogPolicy {
@@ -19,8 +20,6 @@ export interface NamedLogPolicy {
 
 export const NO_CACHE: NamedLogPolicy = { max: 0, inactive: 10_000, minUses: 1, valid: 60_000 };
 
-/** What a name must not lead out of its folder with, when a variable comes from a request. */
-const UNSAFE = /(?:^|\/)\.\.(?:\/|$)|\0/;
 const APPEND = constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY | constants.O_NONBLOCK;
 const NOT_KEPT = -1;
 
@@ -50,7 +49,7 @@ export class NamedLog {
 }
 
 function appendLine(exchange: Exchange, path: string, line: string, policy: NamedLogPolicy): void {
-  if (UNSAFE.test(path)) {
+  if (leavesFolder(path)) {
     exchange.log('error', `access log "${path.replaceAll('\0', '\\0')}" is refused: its name has ".." or NUL`);
     return;
   }

@@ -13,7 +13,7 @@ import { systemErrorCode, systemErrorText } from '../diagnostics/system-error.ts
 import type { Exchange, Text } from '../exchange/exchange.ts';
 import { DECLINED, PENDING, type Verdict } from '../exchange/verdict.ts';
 import { answerSafely } from '../serve/answer.ts';
-import { pathBytes } from '../serve/file-path.ts';
+import { leavesFolder, pathBytes } from '../serve/file-path.ts';
 import { mayFollow } from '../serve/symbolic-links.ts';
 import type { LocationDraft } from './draft.ts';
 import { addToAlias } from './file-places.ts';
@@ -104,7 +104,6 @@ function triesSettings(
   };
 }
 
-const UNSAFE = /(?:^|\/)\.\.(?:\/|$)|\0/;
 const IS_NOT_THERE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG']);
 
 /** Looks for one candidate after the other. It holds nothing that would have to be freed when the client goes. */
@@ -123,7 +122,7 @@ class FileTries {
     if (candidate === undefined) return this.#giveUp();
     const name = this.#nameUnderRoot(candidate);
     const path = this.#exchange.location.documentRoot(this.#exchange) + name;
-    if (UNSAFE.test(path)) return this.next();
+    if (leavesFolder(path)) return this.next();
     fs.stat(pathBytes(path), (error, stats) => this.#looked(candidate, name, path, error, stats));
     return PENDING;
   }

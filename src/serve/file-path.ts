@@ -6,6 +6,11 @@ import type { Exchange } from '../exchange/exchange.ts';
 /** A `..` as a segment of its own, or a NUL, at which the system would end the path. */
 const UNSAFE = /(?:^|\/)\.\.(?:\/|$)|\0/;
 
+/** Whether a path, or a name that comes from a request, could lead out of its folder: it has `..` as a segment, or a NUL. */
+export function leavesFolder(path: string): boolean {
+  return UNSAFE.test(path);
+}
+
 /**
  * The path of the exchange's file, a byte string; undefined, and a line in the error log, where the path could lead out of
  * its folder: `/i../x` under `location /i { alias /data/; }` is `/data/../x` (nginx opens it). The URI itself has no `..`
@@ -18,7 +23,7 @@ export function filePathOf(exchange: Exchange, name = ''): string | undefined {
 
 /** The path, unless it could lead out of its folder: see `filePathOf`. */
 export function safePath(exchange: Exchange, path: string): string | undefined {
-  if (!UNSAFE.test(path)) return path;
+  if (!leavesFolder(path)) return path;
   exchange.log(
     'error',
     `"${path.replaceAll('\0', '\\0')}" is refused: a path with ".." or NUL could lead out of its folder`,
