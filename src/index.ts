@@ -1,6 +1,6 @@
 // The TypeScript API: a gateway inside your own process, by an nginx configuration.
 
-import { closeSync, unlinkSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { headline, type Problem } from './config/errors.ts';
 import { DiskFiles, type FileBundle, type Files } from './config/files.ts';
@@ -12,7 +12,8 @@ import { createLogFiles } from './lifecycle/log-faults.ts';
 import { createSecrets } from './lifecycle/secrets.ts';
 import { engine } from './lifecycle/sockgate-engine.ts';
 import { WorkerCore } from './lifecycle/worker-core.ts';
-import type { ListenAddress, ListenSettings } from './listen/listen-settings.ts';
+import type { ListenSettings } from './listen/listen-settings.ts';
+import { removeSocket, unixPaths } from './listen/unix-sockets.ts';
 import type { Snapshot } from './snapshot.ts';
 import { ZoneDirectory } from './zones/zone-directory.ts';
 
@@ -248,8 +249,8 @@ class EmbeddedGateway implements RunningGateway {
   }
 
   #letGo(before: Snapshot, after: Snapshot): void {
-    const kept = new Set(unixPaths(after));
-    unixPaths(before)
+    const kept = new Set(unixPaths(after.listeners));
+    unixPaths(before.listeners)
       .filter((path) => !kept.has(path))
       .forEach(removeSocket);
     // There is no other thread that could still write to them.
@@ -258,7 +259,8 @@ class EmbeddedGateway implements RunningGateway {
 
   /** Paths are removed while they are still listened on: afterwards they could be another program's. */
   #leave(): void {
-    if (!this.#leaving && this.#current !== undefined) unixPaths(this.#current.snapshot).forEach(removeSocket);
+    if (!this.#leaving && this.#current !== undefined)
+      unixPaths(this.#current.snapshot.listeners).forEach(removeSocket);
     this.#leaving = true;
   }
 
@@ -348,18 +350,4 @@ function describeProblem(problem: Problem): GatewayProblem {
     line: place?.line,
     column: problem.at?.column,
   };
-}
-
-function unixPaths({ listeners }: Snapshot): string[] {
-  return listeners
-    .map(({ address }) => address)
-    .flatMap((address: ListenAddress) => (address.kind === 'unix' ? [address.path] : []));
-}
-
-function removeSocket(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // Somebody has removed it already.
-  }
 }

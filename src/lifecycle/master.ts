@@ -1,10 +1,10 @@
 // The main thread: starts the workers, keeps them alive, obeys the signals, and ends last.
 
-import { unlinkSync } from 'node:fs';
 import type { ErrorLog } from '../diagnostics/error-log.ts';
 import type { LogFiles } from '../diagnostics/log-files.ts';
 import { STDERR } from '../diagnostics/log-files.ts';
 import { MirroredLog } from '../diagnostics/mirrored-log.ts';
+import { removeSocket, unixPaths } from '../listen/unix-sockets.ts';
 import type { CoreSettings } from '../snapshot.ts';
 import { onOwnerFault } from '../transport/owner-fault.ts';
 import { VERSION } from '../version.ts';
@@ -200,7 +200,8 @@ export class Master {
     if (configuration === current) return;
     this.#current = configuration;
     this.#log = configuration.snapshot.errorLog;
-    this.#removeSockets(unixPaths(current).filter((path) => !unixPaths(configuration).includes(path)));
+    const kept = unixPaths(configuration.snapshot.listeners);
+    this.#removeSockets(unixPaths(current.snapshot.listeners).filter((path) => !kept.includes(path)));
     this.#limitFiles(configuration.snapshot.core);
     this.#movePidFile(configuration.snapshot.core.pidFile);
   }
@@ -248,7 +249,7 @@ export class Master {
 
   /** While they are still listened on: afterwards the path could be another program's. */
   #removeAllSockets(): void {
-    if (this.#current !== undefined) this.#removeSockets(unixPaths(this.#current));
+    if (this.#current !== undefined) this.#removeSockets(unixPaths(this.#current.snapshot.listeners));
   }
 
   #removeSockets(paths: readonly string[]): void {
@@ -265,15 +266,3 @@ export class Master {
 }
 
 const NO_LOG: ErrorLog = { enabled: () => false, write: () => {} };
-
-function unixPaths({ snapshot }: Configuration): string[] {
-  return snapshot.listeners.flatMap(({ address }) => (address.kind === 'unix' ? [address.path] : []));
-}
-
-function removeSocket(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // Somebody has removed it already.
-  }
-}
