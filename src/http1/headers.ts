@@ -77,11 +77,6 @@ export class Headers {
     this.#slots.push(name, name.toLowerCase(), value, false);
   }
 
-  /** As `add`, for who has the lower-case name at hand. */
-  addLower(name: string, lowerName: string, value: string): void {
-    this.#slots.push(name, lowerName, value, false);
-  }
-
   /** For parsers only: every byte of name and value has been checked, and the writer will not look again. */
   addParsed(name: string, lowerName: string, value: string): void {
     this.#slots.push(name, lowerName, value, true);

@@ -64,10 +64,6 @@ export class BucketMemory {
     return bucket + this.#bucketCells;
   }
 
-  get stride(): number {
-    return this.#entryCells;
-  }
-
   /** Whether the key at this cell is this one. */
   hasKey(at: number, key: Int32Array): boolean {
     for (let i = 0; i < KEY_CELLS; i++) if (this.cells[at + i] !== key[i]) return false;
