@@ -1,6 +1,7 @@
 // Which server of a listener a host name belongs to.
 // https://nginx.org/en/docs/http/server_names.html
 
+import { lowerCase } from '../config/source.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { keepCaptures } from './captures.ts';
 
@@ -127,9 +128,4 @@ export function compileServerNames<S>(servers: readonly NamedServer<S>[], defaul
     for (const name of names) compiled.add(name, server);
   }
   return compiled;
-}
-
-/** Only letters of ASCII have a case in a host name. */
-function lowerCase(name: string): string {
-  return /[A-Z]/.test(name) ? name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : name;
 }

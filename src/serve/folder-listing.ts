@@ -3,6 +3,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { formatHttpDate } from '../http1/http-date.ts';
+import { escapeHtml } from '../route/uri.ts';
 
 export interface FolderEntry {
   /** A byte string. */
@@ -141,12 +142,6 @@ function xmlElement({ name, kind, modified, size }: FolderEntry): string {
   const time = `${new Date(modified).toISOString().slice(0, 19)}Z`;
   const more = kind === 'file' ? ` size="${size}"` : '';
   return `<${kind} mtime="${time}"${more}>${escapeHtml(name)}</${kind}>\r\n`;
-}
-
-const ENTITIES: Readonly<Record<string, string>> = { '<': '&lt;', '>': '&gt;', '&': '&amp;', '"': '&quot;' };
-
-function escapeHtml(text: string): string {
-  return text.replace(/[<>&"]/g, (sign) => ENTITIES[sign] as string);
 }
 
 /** Everything but what is unreserved (RFC 3986 section 2.3): a colon would make a scheme of what stands before it. */
