@@ -255,7 +255,8 @@ function isKnownToTheSystem(localPort: number, remotePort: number): boolean {
 
 test('a client that pipelines without reading is not read any more, and closed when send_timeout is over', async (t) => {
   const attacked = await attackedGateway(t, {
-    http: `send_timeout ${TIMEOUT}ms; keepalive_requests 100000000;`,
+    // The head is long, so that a few answers are more than the kernel holds.
+    http: `send_timeout ${TIMEOUT}ms; keepalive_requests 100000000; add_header X "${'x'.repeat(2000)}";`,
     server: `location / { return 200 ${'x'.repeat(1000)}; } location /head { return 204; } location = /file { root html; }`,
     files: { 'html/file': 'x' },
   });
@@ -265,14 +266,14 @@ test('a client that pipelines without reading is not read any more, and closed w
     const socket = await readNothing(t, attacked.port, '');
     let refused = 0;
     const began = performance.now();
-    while (!socket.destroyed && performance.now() - began < 20_000) {
+    while (!socket.destroyed && performance.now() - began < 4 * GRACE) {
       if (!socket.write(requests)) {
         refused++;
         await wait(10);
       }
     }
     assert.ok(socket.destroyed && refused > 0, `${line}: it is held for ever`);
-    assert.ok(attacked.gateway.lines('logs/access.log').length - before < 400_000, 'what nobody reads is not made');
+    assert.ok(attacked.gateway.lines('logs/access.log').length - before < 50_000, 'what nobody reads is not made');
   }
   await attacked.isAlive();
 });

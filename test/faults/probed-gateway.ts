@@ -39,6 +39,15 @@ const PROMPT = 1000;
 /** ms within which everything that a fault has left must be gone. */
 const SETTLING = 20_000;
 
+/** The system counts CPU time in steps of so many ms. */
+const TIME_GRAIN = 10;
+
+/** @param stat of a process or a thread */
+function timeIn(stat: string): number {
+  const fields = stat.split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * TIME_GRAIN;
+}
+
 export class ProbedGateway {
   readonly sockgate: Sockgate;
   readonly port: number;
@@ -46,6 +55,8 @@ export class ProbedGateway {
   readonly #wish: ProbedGatewayWish;
   readonly #echo: WsPeer;
   #sockets = 0;
+  /** The system's number of its first worker's thread. */
+  #worker: string | undefined = undefined;
 
   private constructor(t: TestContext, sockgate: Sockgate, port: number, echo: WsPeer, wish: ProbedGatewayWish) {
     this.#t = t;
@@ -83,8 +94,23 @@ export class ProbedGateway {
 
   /** CPU time of the process so far, in ms. */
   get cpu(): number {
-    const fields = this.#proc('stat').split(') ')[1]?.split(' ') ?? [];
-    return (Number(fields[11]) + Number(fields[12])) * 10;
+    return timeIn(this.#proc('stat'));
+  }
+
+  /**
+   * Echoes one message. @returns the ms of it, except those in which the worker that serves was not at work: what the machine took away
+   * from it, or from us, holds nobody else up
+   */
+  async timeEcho(client: TalkingClient): Promise<number> {
+    const [began, worked] = [performance.now(), this.#workerTime()];
+    assert.equal(await client.ask('tick'), 'tick');
+    return Math.min(performance.now() - began, this.#workerTime() - worked + TIME_GRAIN);
+  }
+
+  /** CPU time of the one worker so far, in ms. */
+  #workerTime(): number {
+    this.#worker ??= /start worker process (\d+)/.exec(this.sockgate.errorLog())?.[1];
+    return timeIn(this.#proc(`task/${this.#worker}/stat`));
   }
 
   client(): Promise<RawClient> {
