@@ -47,12 +47,21 @@ function holding(bufferSize: number): object {
 /**
  * Node's stream does the work: it calls zlib on the thread pool for one piece at a time, and holds back who writes while its result is
  * not read. A client that does not take the result pauses it, so both of its queues are bounded.
+ *
+ * What comes in small pieces is gathered until the turn of the event loop ends, and flushed once then where it has to be: a peer that
+ * sends byte by byte must not cost a call and a block of the result for each.
  */
 export class ZlibFilter extends BodyFilter {
   readonly #exchange: Exchange;
   readonly #stream: Gzip | Gunzip;
   readonly #call: string;
   #closed = false;
+  /** Less than a chunk, until the turn ends. */
+  #gathered: Buffer[] = [];
+  #gatheredBytes = 0;
+  #flushWanted = false;
+  /** The end of this turn is awaited. */
+  #turnEnds: NodeJS.Immediate | undefined = undefined;
   bytesIn = 0;
   bytesOut = 0;
 
@@ -70,15 +79,48 @@ export class ZlibFilter extends BodyFilter {
 
   write(bytes: Uint8Array, start: number, end: number): boolean {
     this.bytesIn += end - start;
-    return this.#stream.write(Buffer.from(bytes.subarray(start, end)));
+    this.#gathered.push(Buffer.from(bytes.subarray(start, end)));
+    this.#gatheredBytes += end - start;
+    if (this.#gatheredBytes >= CHUNK) this.#handOn();
+    else this.#awaitTurnEnd();
+    return !this.#stream.writableNeedDrain;
   }
 
   override flush(): void {
-    this.#stream.flush(constants.Z_SYNC_FLUSH);
+    this.#flushWanted = true;
+    this.#awaitTurnEnd();
   }
 
   end(): void {
+    this.#forgetTurnEnd();
+    this.#handOn();
     this.#stream.end();
+  }
+
+  #awaitTurnEnd(): void {
+    this.#turnEnds ??= setImmediate(() => this.#step(() => this.#turnEnded()));
+  }
+
+  #forgetTurnEnd(): void {
+    clearImmediate(this.#turnEnds);
+    this.#turnEnds = undefined;
+    this.#flushWanted = false;
+  }
+
+  #turnEnded(): void {
+    const flushes = this.#flushWanted;
+    this.#forgetTurnEnd();
+    this.#handOn();
+    if (flushes) this.#stream.flush(constants.Z_SYNC_FLUSH);
+  }
+
+  #handOn(): void {
+    const [first, ...more] = this.#gathered;
+    if (first === undefined) return;
+    const piece = more.length === 0 ? first : Buffer.concat(this.#gathered, this.#gatheredBytes);
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    this.#stream.write(piece);
   }
 
   override drain(): void {
@@ -86,11 +128,12 @@ export class ZlibFilter extends BodyFilter {
   }
 
   get pendingBytes(): number {
-    return this.#stream.writableLength + this.#stream.readableLength;
+    return this.#gatheredBytes + this.#stream.writableLength + this.#stream.readableLength;
   }
 
   override close(): void {
     this.#closed = true;
+    this.#forgetTurnEnd();
     this.#stream.destroy();
   }
 

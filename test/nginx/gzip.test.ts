@@ -317,3 +317,20 @@ test('with proxy_buffering off, what a backend has sent so far arrives, compress
   send('6\r\nsecond\r\n0\r\n\r\n');
   assert.equal(gunzipSync((await client.answer()).body).toString(), 'firstsecond');
 });
+
+test('with proxy_buffering off, what comes byte by byte in one piece is flushed once', async (t) => {
+  const bytes = '1\r\na\r\n'.repeat(3000);
+  const backend = await startBackend(
+    t,
+    () => `HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n${bytes}0\r\n\r\n`,
+  );
+  const proxy = await gatewayFromConfig({
+    http: `server { listen 127.0.0.1:8080; gzip on; location / { proxy_pass http://${backend.address}; proxy_buffering off; } }`,
+  });
+  t.after(() => proxy.stop());
+  const client = await RawClient.to(t, proxy.port());
+  client.send(`GET / HTTP/1.1\r\nHost: a\r\n${ACCEPT}\r\n\r\n`);
+  const { body } = await client.answer();
+  assert.equal(gunzipSync(body).toString(), 'a'.repeat(3000));
+  assert.ok(body.length < 300, `${body.length} bytes: a flush makes five at least`);
+});
