@@ -35,6 +35,8 @@ export class Pacer extends BodyFilter implements DeadlineOwner {
   /** The client takes nothing at the moment. */
   #blocked = false;
   #ending = false;
+  /** It may be closed from inside of whom it calls: nothing comes after that. */
+  #closed = false;
 
   constructor(answer: PacedAnswer, rate: number, after: number) {
     super();
@@ -54,7 +56,7 @@ export class Pacer extends BodyFilter implements DeadlineOwner {
 
   write(bytes: Uint8Array, start: number, end: number): boolean {
     const from = this.#pending > 0 || this.#blocked ? start : start + this.#pass(bytes, start, end);
-    if (from < end) this.#keep(bytes, from, end);
+    if (from < end && !this.#closed) this.#keep(bytes, from, end);
     return this.#pending === 0 && !this.#blocked;
   }
 
@@ -77,6 +79,7 @@ export class Pacer extends BodyFilter implements DeadlineOwner {
   }
 
   override close(): void {
+    this.#closed = true;
     this.#deadline.clear();
     this.#queue = [];
     this.#head = '';
@@ -93,12 +96,12 @@ export class Pacer extends BodyFilter implements DeadlineOwner {
     while (this.#pending > 0 && !this.#blocked) {
       const first = this.#queue[0] as Buffer;
       const passed = this.#pass(first, 0, first.length);
-      if (passed === 0) return;
+      if (passed === 0 || this.#closed) return;
       this.#pending -= passed;
       if (passed === first.length) this.#queue.shift();
       else this.#queue[0] = first.subarray(passed);
     }
-    if (this.#pending > 0 || this.#blocked) return;
+    if (this.#pending > 0 || this.#blocked || this.#closed) return;
     if (this.#ending) this.outlet.end();
     else this.source.drain();
   }
@@ -115,7 +118,7 @@ export class Pacer extends BodyFilter implements DeadlineOwner {
       if (!this.#answer.sendText(part)) this.#blocked = true;
     }
     if (this.#head !== '') this.#await();
-    return this.#head === '';
+    return this.#head === '' && !this.#closed;
   }
 
   /** Lets through what may leave now, and sees to it that the rest has its turn. @returns how much that was */
@@ -125,7 +128,7 @@ export class Pacer extends BodyFilter implements DeadlineOwner {
       this.#account(allowed);
       if (!this.outlet.write(bytes, start, start + allowed)) this.#blocked = true;
     }
-    if (allowed < end - start) this.#await();
+    if (allowed < end - start && !this.#closed) this.#await();
     return allowed;
   }
 

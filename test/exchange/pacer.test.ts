@@ -106,3 +106,42 @@ test('a head of more than a second’s worth leaves bit by bit, and the body beh
   assert.equal(answer.bytesSent, head.length + 10);
   assert.ok(Date.now() - answer.startedAt >= 50);
 });
+
+test('one that is closed by whom it writes to calls nobody any more, and waits for nothing', async () => {
+  const { pacer, events } = paced(1000, 0);
+  let writes = 0;
+  pacer.outlet = {
+    write: () => {
+      writes++;
+      pacer.close();
+      return true;
+    },
+    flush() {},
+    end: () => events.ended++,
+  };
+  pacer.write(BYTES, 0, 3000);
+  pacer.end();
+  assert.deepEqual([writes, pacer.pendingBytes], [1, 0]);
+  // Longer than the rest would have had to wait.
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  assert.deepEqual([writes, events.drained], [1, 0]);
+});
+
+test('one that is closed while it catches up calls nobody any more', async () => {
+  const { pacer, events } = paced(100_000, 0);
+  pacer.write(BYTES, 0, 10_000);
+  pacer.write(BYTES, 0, 5000);
+  const { outlet } = pacer;
+  outlet.write = () => {
+    pacer.close();
+    setImmediate(() => outlet.flush());
+    return true;
+  };
+  const flushed = new Promise<void>((resolve) => {
+    outlet.flush = resolve;
+  });
+  const alive = setInterval(() => {}, 1000);
+  await flushed;
+  clearInterval(alive);
+  assert.deepEqual([pacer.pendingBytes, events.drained, events.ended], [0, 0, 0]);
+});
