@@ -25,7 +25,7 @@ export const authBasic = nginxModule('http_auth_basic', {
     auth_basic_user_file: {
       in: EVERYWHERE,
       args: [template('file')],
-      doc: 'The file with lines `name:password`: crypt(3) with DES, `$1$`, `$5$`, `$6$`, `$2a$`, `$2b$`, `$2y$`; `$apr1$`, `{PLAIN}`, `{SHA}`, `{SSHA}`. Read anew for each request; relative to the configuration; variables are allowed.',
+      doc: 'The file with lines `name:password`: crypt(3) with DES, `$1$`, `$5$`, `$6$`, `$2a$`, `$2b$`, `$2y$`; `$apr1$`, `{PLAIN}`, `{SHA}`, `{SSHA}`. A change of it holds at once; relative to the configuration; variables are allowed.',
       differs: 'yescrypt (`$y$`) is not there: such a password never fits.',
     },
   }),

@@ -1,19 +1,18 @@
 // auth_basic: a client must name a user of a file, with the password that is stored there.
 // https://nginx.org/en/docs/http/ngx_http_auth_basic_module.html
 
-import { readFile } from 'node:fs';
 import { systemErrorCode, systemErrorText } from '../diagnostics/system-error.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { ALLOWED, PENDING, type Verdict } from '../exchange/verdict.ts';
 import { answerSafely } from './answer.ts';
-import { pathBytes } from './file-path.ts';
 import { type BasicCredentials, basicCredentials } from './passwords/basic-credentials.ts';
 import { checkPassword } from './passwords/check-password.ts';
 import { workSlowly } from './passwords/slow-work.ts';
+import { readUserFile } from './passwords/user-file.ts';
 
 /**
- * Looks for the user in the file, anew for each request, so that a change of the file holds at once. The event loop is not kept
- * waiting: the file is read aside, and hashes that take long are computed in slices.
+ * Looks for the user in the file; a change of the file holds at once. The event loop is not kept waiting: the file is looked at and
+ * read aside, and hashes that take long are computed in slices.
  * @param realm for the client to show; a byte string
  * @param file the path of lines `name:hash`, perhaps with `:` and a comment behind; a byte string
  */
@@ -23,7 +22,7 @@ export function authBasic(exchange: Exchange, realm: string, file: string): Verd
     exchange.log('info', 'no user/password was provided for basic authentication');
     return challenge(exchange, realm);
   }
-  readFile(pathBytes(file.replaceAll('\0', '')), 'latin1', (error, text) => {
+  readUserFile(file.replaceAll('\0', ''), (error, text) => {
     goOn(exchange, () =>
       error === null ? look(exchange, realm, file, text, credentials) : refuse(exchange, file, error),
     );

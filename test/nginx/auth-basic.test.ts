@@ -1,7 +1,7 @@
 // auth_basic: every form of password that a user file may hold, what is asked and of whom, and what others see of a client that has named itself.
 
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { acceptKey } from '../../src/websocket/handshake.ts';
@@ -179,4 +179,24 @@ test('a handshake needs the password as any request does', async (t) => {
   assert.equal((await client.answer()).status, 401);
   client.send(handshake(as('sha512', 'good')));
   assert.equal((await client.answer(2)).status, 101, 'on the same connection');
+});
+
+test('a file of users that has been read counts as it is at each request: overwritten, replaced, gone, back', async (t) => {
+  const gateway = await start(t, 'auth_basic x;', { other: 'plain:{PLAIN}best\n' });
+  const path = join(gateway.prefix, 'passwords');
+  // Its text is kept only where it has not just been written: ctime cannot be set, so the test waits for it.
+  const settled = statSync(path).ctimeMs + 2100;
+  await new Promise((resolve) => setTimeout(resolve, Math.max(0, settled - Date.now())));
+  for (let i = 0; i < 2; i++) assert.equal(await statusOf(gateway, '/page', as('plain', 'good')), 200);
+  const before = statSync(path);
+  writeFileSync(path, PASSWORDS.replace('good', 'evil'));
+  utimesSync(path, before.atime, before.mtime);
+  assert.equal(await statusOf(gateway, '/page', as('plain', 'good')), 401, 'the same size and mtime, another text');
+  assert.equal(await statusOf(gateway, '/page', as('plain', 'evil')), 200);
+  writeFileSync(path, PASSWORDS);
+  assert.equal(await statusOf(gateway, '/page', as('plain', 'good')), 200, 'changed twice within a moment');
+  renameSync(path, `${path}.away`);
+  assert.equal(await statusOf(gateway, '/page', as('plain', 'good')), 403);
+  renameSync(join(gateway.prefix, 'other'), path);
+  assert.equal(await statusOf(gateway, '/page', as('plain', 'best')), 200);
 });
