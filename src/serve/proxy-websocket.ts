@@ -54,6 +54,8 @@ export function openTunnel(
     peer: channel,
     settings: {
       readTimeout: settings.connection.readTimeout,
+      pingInterval: Math.ceil(settings.connection.readTimeout / 3),
+      closeTimeout: 5000,
       clientSendTimeout: exchange.location.sendTimeout,
       peerSendTimeout: settings.connection.sendTimeout,
       resetTimedOutClient: exchange.location.resetTimedoutConnection,

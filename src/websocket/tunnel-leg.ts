@@ -1,18 +1,24 @@
 // One leg of a tunnel: what comes from one side goes to the other, followed and counted on its way.
 
 import type { Channel, ChannelOwner } from '../transport/channel.ts';
-import { Deadline, type DeadlineOwner } from '../transport/deadlines.ts';
+import { Deadline, type DeadlineOwner, now } from '../transport/deadlines.ts';
+import { NO_CLOSE_FRAME } from './close-code.ts';
 import type { FrameReader } from './frame-reader.ts';
+import { controlPayload, FrameScreen, type ScreenOwner } from './frame-screen.ts';
 import { closeFrame } from './frame-writer.ts';
+import { Opcode } from './opcode.ts';
+import { Pulse } from './pulse.ts';
 import { CAUSES_OF, type SideCauses, type TunnelCause, type TunnelSide } from './tunnel-cause.ts';
 
 /** What a leg tells of what happens on it. Fulfilled by `Tunnel`. */
 export interface LegOwner {
-  /** Bytes have passed, or a write that was held up has left: there is life. */
-  bytesPassed(): void;
+  /** Bytes have come, or a write that was held up has left: there is life. @returns the time of `now()`, in whole ms */
+  bytesPassed(): number;
   /** Something has begun the end of the tunnel; only the first is remembered. */
   blame(cause: TunnelCause): void;
-  /** The side has ended its half; the other one has been told. */
+  /** This side has answered a close frame of ours with its own, which went no further. */
+  closeAnswered(leg: TunnelLeg): void;
+  /** The side has ended its half. */
   legEnded(leg: TunnelLeg): void;
   /** `error` as `ChannelOwner.channelClose` has it. */
   legClosed(leg: TunnelLeg, error: Error | undefined): void;
@@ -20,7 +26,15 @@ export interface LegOwner {
   legStuck(leg: TunnelLeg): void;
 }
 
-export class TunnelLeg implements ChannelOwner, DeadlineOwner {
+// What may still be written to a side.
+/** What comes from the other one is passed on. */
+const OPEN = 0;
+/** A close frame of ours was its last word: nothing is passed on any more. */
+const CLOSE_SAID = 1;
+/** Our half has ended, or is about to. */
+const HALF_ENDED = 2;
+
+export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   readonly side: TunnelSide;
   readonly channel: Channel;
   /** Follows what comes from this side; undefined where the protocol is not WebSocket. */
@@ -29,22 +43,33 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner {
   bytes = 0;
   /** When the first of them came, in ms since 1970; 0 as long as none has. */
   firstByteAt = 0;
+  /** When this side was heard last, on the clock of `now()`, in whole ms. */
+  heardAt = 0;
   /** This side has ended its half: nothing more will come. */
   ended = false;
   /** The channel is gone. */
   closed = false;
+  /** The code of the close frame that we put in ourselves towards this side; 0 where we did not. */
+  saidClose: number = NO_CLOSE_FRAME;
 
   readonly #tunnel: LegOwner;
   readonly #causes: SideCauses;
   /** How long a write may be held up without any progress, in ms. */
   readonly #sendTimeout: number;
   #other: TunnelLeg;
-  /** We may still write to this side. */
-  #writable = true;
+  #writing: typeof OPEN | typeof CLOSE_SAID | typeof HALF_ENDED = OPEN;
   /** A write was held up, and the other leg is paused until it has left. */
   #blocked = false;
   /** Nothing goes to this side any more; what was written leaves, then the channel closes. */
   #finishing = false;
+  /** What comes from this side is looked at frame by frame. */
+  #screen: FrameScreen | undefined = undefined;
+  /** Our pings to this side; made with the first. */
+  #pulse: Pulse | undefined = undefined;
+  /** A ping waits for the place between two frames. */
+  #pingWaits = false;
+  /** The code of a close frame that waits for the place between two messages. */
+  #closeWaits: number = NO_CLOSE_FRAME;
   /** So long may what waits to be written stay as it is, in ms, and so much it was when that time began. */
   #patience = 0;
   #pendingBefore = 0;
@@ -85,45 +110,103 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner {
     return this.#blocked;
   }
 
+  /** ms that this side took to answer our last ping that it has answered; -1 where there is none. */
+  get roundTrip(): number {
+    return this.#pulse === undefined ? -1 : this.#pulse.roundTrip;
+  }
+
   // What the channel tells.
 
   channelData(bytes: Buffer, start: number, end: number): void {
+    this.heardAt = this.#tunnel.bytesPassed();
     const { reader } = this;
-    if (reader !== undefined) {
-      reader.read(bytes, start, end);
-      if (reader.closed) this.#tunnel.blame(this.#causes.close);
+    if (this.#screen !== undefined) this.#passScreened(this.#screen, bytes, start, end);
+    else {
+      if (reader !== undefined) {
+        reader.read(bytes, start, end);
+        if (reader.closed) this.#tunnel.blame(this.#causes.close);
+      }
+      this.passOn(bytes, start, end);
     }
-    if (this.#other.#writable) this.#passOn(bytes, start, end);
+    if (this.#finishing && reader?.closed === true) this.endWriting();
   }
 
-  #passOn(bytes: Buffer, start: number, end: number): void {
+  passOn(bytes: Buffer, start: number, end: number): void {
+    const other = this.#other;
+    if (other.#writing !== OPEN) return;
     if (this.bytes === 0) this.firstByteAt = Date.now();
     this.bytes += end - start;
-    this.#tunnel.bytesPassed();
-    if (!this.#other.channel.write(bytes, start, end)) this.#other.#block();
+    if (!other.channel.write(bytes, start, end)) other.#block();
   }
 
   channelEnd(): void {
     this.ended = true;
+    this.#screen?.flush();
     this.#tunnel.blame(this.#causes.end);
-    this.#other.endWriting();
     this.#tunnel.legEnded(this);
   }
 
   channelDrain(): void {
     if (!this.#blocked) return; // it is finishing
     this.#unblock();
-    this.#tunnel.bytesPassed();
+    // The other side could not be heard meanwhile.
+    this.#other.heardAt = this.#tunnel.bytesPassed();
     this.#other.channel.resume();
   }
 
   channelClose(error: Error | undefined): void {
     if (this.closed) return;
     this.closed = true;
-    this.#writable = false;
+    this.#writing = HALF_ENDED;
     this.#unblock();
     this.#tunnel.blame(error === undefined ? this.#causes.end : this.#causes.reset);
     this.#tunnel.legClosed(this, error);
+  }
+
+  // Frame by frame, as long as there is a reason to.
+
+  #passScreened(screen: FrameScreen, bytes: Buffer, start: number, end: number): void {
+    screen.pass(bytes, start, end);
+    if (!screen.keeps && this.#needsNoScreen()) this.#screen = undefined;
+  }
+
+  #needsNoScreen(): boolean {
+    return !this.hasWords && this.#pulse?.awaited !== true && this.saidClose === NO_CLOSE_FRAME;
+  }
+
+  /** From the next frame on; what is under way passes as it is. */
+  #screenFrames(): void {
+    if (this.reader !== undefined) this.#screen ??= new FrameScreen(this, this.reader);
+  }
+
+  get hasWords(): boolean {
+    return this.#other.#pingWaits || this.#other.#closeWaits !== NO_CLOSE_FRAME;
+  }
+
+  betweenFrames(): void {
+    const other = this.#other;
+    if (other.#closeWaits !== NO_CLOSE_FRAME && this.reader?.atMessageBoundary === true)
+      other.#writeClose(other.#closeWaits);
+    else if (other.#pingWaits) other.#writePing();
+  }
+
+  controlFrame(bytes: Buffer, start: number, end: number): boolean {
+    const { opcode } = this.reader as FrameReader;
+    if (opcode === Opcode.pong) return !this.#isOurPong(bytes, start, end);
+    if (opcode === Opcode.close) return this.#passesClose();
+    return true;
+  }
+
+  #isOurPong(bytes: Buffer, start: number, end: number): boolean {
+    return this.#pulse?.hears(controlPayload(bytes, start, end), now()) === true;
+  }
+
+  /** A close frame that answers ours has reached whom it is for. */
+  #passesClose(): boolean {
+    this.#tunnel.blame(this.#causes.close);
+    if (this.saidClose === NO_CLOSE_FRAME) return true;
+    this.#tunnel.closeAnswered(this);
+    return false;
   }
 
   // A write that is held up: its source waits, but not for ever.
@@ -162,38 +245,110 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner {
     else if (!this.#other.#blocked) this.channel.resume();
   }
 
+  /** A ping may be put in, now or soon, and its pong would be seen. */
+  get canBePinged(): boolean {
+    const { reader } = this;
+    if (reader === undefined || reader.opaque || reader.closed || this.ended || this.#writing !== OPEN) return false;
+    const towards = this.#other.reader as FrameReader;
+    return !towards.opaque && !towards.closed;
+  }
+
+  /** This side was sent a ping after it was heard last. */
+  get owesPong(): boolean {
+    return this.pingedAt > this.heardAt;
+  }
+
+  /** When it was pinged last, on the clock of `now()`, in whole ms; 0 where it never was. */
+  get pingedAt(): number {
+    return this.#pulse === undefined ? 0 : Math.trunc(this.#pulse.sentAt);
+  }
+
+  /** Sends a ping between two frames: now, or as soon as the one that is under way has passed. Its pong is ours alone. */
+  ping(): void {
+    if (this.#atFrameBoundary) this.#writePing();
+    else {
+      this.#pingWaits = true;
+      this.#other.#screenFrames();
+    }
+  }
+
+  /**
+   * Sends a close frame between two messages: now, or as soon as the one that is under way has passed. Nothing is passed on to this
+   * side after it; what comes from this side is passed on up to its answer.
+   */
+  sayClose(code: number): void {
+    if (this.#atFrameBoundary && this.#other.reader?.atMessageBoundary === true) this.#writeClose(code);
+    else {
+      this.#closeWaits = code;
+      this.#other.#screenFrames();
+    }
+  }
+
+  /** The code of the close frame that waits for its place, 0 where none does. */
+  get closeThatWaits(): number {
+    return this.#closeWaits;
+  }
+
+  /** Sends a close frame, if one may be put in, and ends our half of this side. Reading goes on. */
+  sayLastWord(closeCode: number): void {
+    this.#closeIfPossible(closeCode);
+    this.endWriting();
+  }
+
   /** Ends our half of this side when all that was written has left. Reading goes on. */
   endWriting(): void {
-    if (!this.#writable) return;
-    this.#writable = false;
+    if (this.#writing === HALF_ENDED) return;
+    this.#writing = HALF_ENDED;
     this.channel.end();
   }
 
   /**
-   * Nothing more is passed on to this side: a close frame if one may still be put in, the end of our half behind it. What still
+   * Nothing more is passed on to this side: a close frame if one may still be put in, and the end of our half behind its answer. What still
    * comes is read and dropped, for a socket that is closed with bytes unread is reset, and what we sent last may be lost with it.
    * May be called again, with less patience.
    * @param closeCode 0 for no close frame
-   * @param patience how long what was written may wait without progress before the channel is closed, in ms
+   * @param patience how long the answer may be waited for, or what was written may wait without progress, before the channel is
+   *   closed, in ms
    */
   finish(closeCode: number, patience: number): void {
     if (this.closed || this.channel.destroyed) return;
-    if (closeCode !== 0 && this.#takesFrame()) this.#writeCloseFrame(closeCode);
-    this.endWriting();
+    this.#closeIfPossible(closeCode);
+    if (!this.#owesClose) this.endWriting();
     this.#blocked = false;
     this.#finishing = true;
     this.#expectProgress(patience);
     this.channel.resume();
   }
 
-  /** What goes to this side is what the other leg's reader has followed. */
-  #takesFrame(): boolean {
-    const { reader } = this.#other;
-    return this.#writable && reader?.atFrameBoundary === true;
+  /** It has been sent a close frame of ours, and may still answer it. */
+  get #owesClose(): boolean {
+    return this.#writing === CLOSE_SAID && !this.ended && this.reader?.closed === false && !this.reader.opaque;
   }
 
-  #writeCloseFrame(code: number): void {
+  /** What goes to this side is what the other leg's reader has followed and its screen has let pass. */
+  get #atFrameBoundary(): boolean {
+    return this.#writing === OPEN && this.#other.reader?.atFrameBoundary === true;
+  }
+
+  #closeIfPossible(code: number): void {
+    if (code !== NO_CLOSE_FRAME && this.#atFrameBoundary) this.#writeClose(code);
+  }
+
+  #writeClose(code: number): void {
+    this.#closeWaits = NO_CLOSE_FRAME;
+    this.#pingWaits = false;
+    this.saidClose = code;
     const frame = closeFrame(code, '', this.side === 'peer');
     this.channel.write(frame, 0, frame.length);
+    this.#writing = CLOSE_SAID;
+    this.#screenFrames();
+  }
+
+  #writePing(): void {
+    this.#pingWaits = false;
+    this.#pulse ??= new Pulse();
+    const frame = this.#pulse.beat(now(), this.side === 'peer');
+    this.#screenFrames();
+    if (!this.channel.write(frame, 0, frame.length)) this.#block();
   }
 }

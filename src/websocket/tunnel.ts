@@ -1,7 +1,8 @@
-// A tunnel: bytes both ways between a client and a peer, with backpressure and timeouts, until both sides are gone.
+// A tunnel: bytes both ways between a client and a peer, with backpressure, pings and timeouts, until both sides are gone.
 
 import type { Channel } from '../transport/channel.ts';
-import { Deadline, type DeadlineOwner } from '../transport/deadlines.ts';
+import { Deadline, type DeadlineOwner, now } from '../transport/deadlines.ts';
+import { CloseCode, NO_CLOSE_FRAME } from './close-code.ts';
 import { FrameReader } from './frame-reader.ts';
 import { CAUSES_OF, type GatewayCause, type TunnelCause, type TunnelSide, whoEnded } from './tunnel-cause.ts';
 import { type LegOwner, TunnelLeg } from './tunnel-leg.ts';
@@ -9,18 +10,26 @@ import { type LegOwner, TunnelLeg } from './tunnel-leg.ts';
 /** Times are in ms. */
 export interface TunnelSettings {
   /**
-   * So long may nothing pass, in either direction (nginx's `proxy_read_timeout`, which any pass re-arms). It does not run while a
-   * write is held up: then a send timeout does.
+   * nginx's `proxy_read_timeout`. With pings: so long may a side be silent before it is taken for dead. Without: so long may nothing
+   * pass, in either direction. It does not run while a write is held up: then a send timeout does.
    */
   readonly readTimeout: number;
+  /**
+   * A side that has been silent for so long is sent a ping; up to a quarter earlier, so that not all tunnels ping at once. Below
+   * `readTimeout`, or no ping ever comes; 0: none at all, as in nginx.
+   */
+  readonly pingInterval: number;
   /** So long may a write to the client be held up without progress: nginx's `send_timeout`. */
   readonly clientSendTimeout: number;
   /** The same for the peer: nginx's `proxy_send_timeout`. */
   readonly peerSendTimeout: number;
   /** Whether a client that takes nothing is reset rather than closed: nginx's `reset_timedout_connection`. */
   readonly resetTimedOutClient: boolean;
-  /** When the tunnel is ended: a side that takes nothing and does not end either for so long is closed. Default 1 s. */
-  readonly closeTimeout?: number;
+  /**
+   * When the tunnel is ended: so long a side may take to answer a close frame, to end its half, or to take anything of what it was
+   * sent before.
+   */
+  readonly closeTimeout: number;
 }
 
 export interface TunnelOptions {
@@ -39,16 +48,20 @@ export interface TunnelOwner {
   tunnelEnded(tunnel: Tunnel): void;
 }
 
-/** RFC 6455 section 7.4.1: "going away". */
-const GOING_AWAY = 1001;
-const NO_CLOSE_FRAME = 0;
-const DEFAULT_CLOSE_TIMEOUT = 1000;
-
 // The states.
 const RELAYING = 0;
+/** The client has been asked to go; what it still sends is passed on up to its answer. */
+const LEAVING = 1;
 /** Nothing is passed on any more; what was written leaves, then the channels close. */
-const ENDING = 1;
-const ENDED = 2;
+const ENDING = 2;
+const ENDED = 3;
+type State = typeof RELAYING | typeof LEAVING | typeof ENDING | typeof ENDED;
+
+/** What a side is told when the other one has gone without a close frame: a gateway's word to a client, a client's word to a peer. */
+const CODE_TO: { readonly [side in TunnelSide]: number } = {
+  client: CloseCode.badGateway,
+  peer: CloseCode.goingAway,
+};
 
 export class Tunnel implements LegOwner, DeadlineOwner {
   readonly client: TunnelLeg;
@@ -60,8 +73,12 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   endCause: TunnelCause | '' = '';
   readonly #settings: TunnelSettings;
   readonly #owner: TunnelOwner;
-  #state = RELAYING;
-  /** The read timeout, while relaying; the legs themselves bound their ending. */
+  #state: State = RELAYING;
+  /** When something passed last, on the clock of `now()`, in whole ms. */
+  #passedAt = 0;
+  /** So long is the silence before a ping, this time. */
+  #pingAfter: number;
+  /** The next look at who is alive; while leaving, how long the client may take. The legs themselves bound their ending. */
   readonly #deadline: Deadline;
   /** When it must be over; undefined where it may last. */
   #lastDeadline: Deadline | undefined = undefined;
@@ -72,12 +89,23 @@ export class Tunnel implements LegOwner, DeadlineOwner {
     this.peer = new TunnelLeg(this, 'peer', peer, reader(false), settings.peerSendTimeout, this.client);
     this.#settings = settings;
     this.#owner = owner;
+    this.#pingAfter = somewhatBefore(settings.pingInterval);
     this.#deadline = new Deadline(this);
   }
 
   /** Who ended it, '' while nobody has. */
   get endedBy(): TunnelSide | 'gateway' | '' {
     return this.endCause === '' ? '' : whoEnded(this.endCause);
+  }
+
+  /** Whether WebSocket frames pass; else they are another protocol's opaque bytes. */
+  get followsFrames(): boolean {
+    return this.client.reader !== undefined;
+  }
+
+  /** Whether both sides still send what can be read as frames. */
+  get #standsInFrames(): boolean {
+    return this.client.reader?.opaque === false && this.peer.reader?.opaque === false;
   }
 
   /**
@@ -89,25 +117,43 @@ export class Tunnel implements LegOwner, DeadlineOwner {
     this.startedAt = Date.now();
     this.client.channel.owner = this.client;
     this.peer.channel.owner = this.peer;
-    this.#deadline.set(this.#settings.readTimeout);
+    const time = this.bytesPassed();
+    this.client.heardAt = time;
+    this.peer.heardAt = time;
+    this.#deadline.set(this.#timeToNextLook(time));
     this.client.start(fromClient);
     this.peer.start(fromPeer);
   }
 
+  // How it is ended.
+
   /**
-   * Ends both sides in order: a close frame to each where its stream stands between two frames, then the end of our half. What
-   * they still send is read, for their close codes, and dropped.
-   * @param closeCode what the close frames say
+   * Ends both sides in order: a close frame to each where its stream stands between two frames, and the end of our half behind its
+   * answer. What they still send is read, for their close codes, and dropped.
+   * @param clientCode what the close frame to the client says
+   * @param peerCode what the one to the peer says
    */
-  close(cause: GatewayCause, closeCode: number = GOING_AWAY): void {
+  close(cause: TunnelCause, clientCode: number = CloseCode.goingAway, peerCode: number = CloseCode.goingAway): void {
     if (this.#state === ENDED) return;
     this.blame(cause);
-    this.#finish(closeCode);
+    this.#finish(clientCode, peerCode);
   }
 
-  /** Whether WebSocket frames pass; else they are another protocol's opaque bytes. */
-  get followsFrames(): boolean {
-    return this.client.reader !== undefined;
+  /**
+   * Asks the client to go, behind the message that is on its way to it. What it still sends reaches the peer, which is closed with 1001
+   * when the client has answered, or has not for the close timeout. Where no frames pass, it is as `close`.
+   * @param code what the close frame to the client says
+   */
+  leave(cause: GatewayCause, code: number = CloseCode.serviceRestart): void {
+    if (this.#state !== RELAYING) return;
+    if (!this.#standsInFrames) {
+      this.close(cause, code);
+      return;
+    }
+    this.blame(cause);
+    this.#state = LEAVING;
+    this.#deadline.set(this.#settings.closeTimeout);
+    this.client.sayClose(code);
   }
 
   /** Lets it last so many ms more, then closes it; one that has been given a time already keeps that. */
@@ -126,17 +172,11 @@ export class Tunnel implements LegOwner, DeadlineOwner {
     this.peer.channel.destroy();
   }
 
-  /** The read timeout. Nothing can pass while a write is held up, so then it is not the silence of a side. */
-  deadlineReached(): void {
-    if (this.client.isBlocked || this.peer.isBlocked) this.#deadline.set(this.#settings.readTimeout);
-    else this.close('read timeout');
-  }
-
-  #finish(closeCode: number): void {
-    const patience = this.#settings.closeTimeout ?? DEFAULT_CLOSE_TIMEOUT;
+  #finish(clientCode: number, peerCode: number): void {
+    const patience = this.#settings.closeTimeout;
     this.#leaveRelaying();
-    this.client.finish(closeCode, patience);
-    this.peer.finish(closeCode, patience);
+    this.client.finish(clientCode, patience);
+    this.peer.finish(peerCode, patience);
   }
 
   #leaveRelaying(): void {
@@ -144,23 +184,91 @@ export class Tunnel implements LegOwner, DeadlineOwner {
     this.#deadline.clear();
   }
 
+  // Who is alive.
+
+  deadlineReached(): void {
+    if (this.#state === RELAYING) this.#look(Math.trunc(now()));
+    else this.#finish(this.client.closeThatWaits, CloseCode.goingAway); // the client did not answer
+  }
+
+  /** Nothing can pass while a write is held up, so then it is not the silence of a side. */
+  #look(time: number): void {
+    if (!this.client.isBlocked && !this.peer.isBlocked) {
+      if (this.#pings) this.#lookAtBoth(time);
+      else if (time - this.#passedAt >= this.#settings.readTimeout) this.close('idle');
+    }
+    if (this.#state === RELAYING) this.#deadline.set(this.#timeToNextLook(time));
+  }
+
+  get #pings(): boolean {
+    return this.#pingAfter > 0 && this.client.canBePinged && this.peer.canBePinged;
+  }
+
+  #lookAtBoth(time: number): void {
+    this.#lookAt(this.client, time);
+    if (this.#state === RELAYING) this.#lookAt(this.peer, time);
+  }
+
+  #lookAt(leg: TunnelLeg, time: number): void {
+    if (leg.owesPong) {
+      if (time >= this.#lastMomentOf(leg)) this.#pongMissed(leg);
+    } else if (time >= leg.heardAt + this.#pingAfter) {
+      leg.ping();
+      this.#pingAfter = somewhatBefore(this.#settings.pingInterval);
+    }
+  }
+
+  /** Who was pinged late, for a frame was on its way to it, has its time to answer all the same. */
+  #lastMomentOf(leg: TunnelLeg): number {
+    const { readTimeout, pingInterval } = this.#settings;
+    return Math.max(leg.heardAt + readTimeout, leg.pingedAt + Math.min(pingInterval, readTimeout - pingInterval));
+  }
+
+  #timeToNextLook(time: number): number {
+    const { readTimeout, pingInterval } = this.#settings;
+    if (!this.#pings) return untilDue(this.#passedAt + readTimeout, time, readTimeout);
+    return Math.min(
+      untilDue(this.#nextMomentOf(this.client), time, pingInterval),
+      untilDue(this.#nextMomentOf(this.peer), time, pingInterval),
+    );
+  }
+
+  #nextMomentOf(leg: TunnelLeg): number {
+    return leg.owesPong ? this.#lastMomentOf(leg) : leg.heardAt + this.#pingAfter;
+  }
+
+  #pongMissed(leg: TunnelLeg): void {
+    this.blame(CAUSES_OF[leg.side].pongMissed);
+    leg.sayLastWord(CloseCode.goingAway);
+    leg.channel.destroy();
+    this.#finish(CODE_TO.client, CODE_TO.peer);
+  }
+
   // What the legs tell.
 
-  bytesPassed(): void {
-    if (this.#state === RELAYING) this.#deadline.touch();
+  bytesPassed(): number {
+    this.#passedAt = Math.trunc(now());
+    return this.#passedAt;
   }
 
   blame(cause: TunnelCause): void {
     if (this.endCause === '') this.endCause = cause;
   }
 
-  /** The other direction goes on, unless that has ended too or both sides have said their last word. */
-  legEnded(leg: TunnelLeg): void {
-    if (this.#otherThan(leg).ended) this.#letFlow();
-    else if (this.client.closeCode !== 0 && this.peer.closeCode !== 0) this.#finish(NO_CLOSE_FRAME);
+  closeAnswered(leg: TunnelLeg): void {
+    if (this.#state === LEAVING && leg === this.client) this.#finish(NO_CLOSE_FRAME, CloseCode.goingAway);
   }
 
-  /** Both sides have ended in order: the channels close when all that was written has left. */
+  /** The other direction goes on, unless that has ended too or both sides have said their last word. */
+  legEnded(leg: TunnelLeg): void {
+    const other = this.#otherThan(leg);
+    if (other.ended) this.#letFlow();
+    else if (this.#state === ENDING) leg.endWriting();
+    else if (this.client.closeCode !== 0 && this.peer.closeCode !== 0) this.#finish(NO_CLOSE_FRAME, NO_CLOSE_FRAME);
+    else other.sayLastWord(CODE_TO[other.side]);
+  }
+
+  /** Both sides have ended: the channels close when all that was written has left. */
   #letFlow(): void {
     this.#leaveRelaying();
     this.client.finish(NO_CLOSE_FRAME, this.#settings.clientSendTimeout);
@@ -170,14 +278,14 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   /** Where a side has gone out of order, the other one gets what had come, and is ended. */
   legClosed(leg: TunnelLeg, error: Error | undefined): void {
     if (this.#otherThan(leg).closed) this.#end();
-    else if (error !== undefined || this.#state === RELAYING) this.#finish(NO_CLOSE_FRAME);
+    else if (error !== undefined || this.#state < ENDING) this.#finish(CODE_TO.client, CODE_TO.peer);
   }
 
   legStuck(leg: TunnelLeg): void {
     this.blame(CAUSES_OF[leg.side].sendTimeout);
     if (leg === this.client && this.#settings.resetTimedOutClient) leg.channel.reset();
     else leg.channel.destroy();
-    this.#finish(GOING_AWAY);
+    this.#finish(CODE_TO.client, CODE_TO.peer);
   }
 
   #otherThan(leg: TunnelLeg): TunnelLeg {
@@ -191,4 +299,14 @@ export class Tunnel implements LegOwner, DeadlineOwner {
     this.endedAt = Date.now();
     this.#owner.tunnelEnded(this);
   }
+}
+
+/** A little jitter: from three quarters of an interval to all of it, in whole ms. */
+function somewhatBefore(interval: number): number {
+  return Math.ceil(interval * (0.75 + Math.random() / 4));
+}
+
+/** ms until `due`; where that is over, so that something holds it up, `again`. */
+function untilDue(due: number, time: number, again: number): number {
+  return due > time ? due - time : again;
 }

@@ -57,7 +57,7 @@ const ends: readonly [string, string, (tunnel: OpenTunnel) => void, string?][] =
   ['the peer closes by a frame', 'peer|peer close', ({ peer }) => peer.socket.end(closeFrame(false))],
   ['the peer ends its half', 'peer|peer end', ({ peer }) => void peer.socket.end()],
   ['the peer resets', 'peer|peer reset', ({ peer }) => void peer.socket.resetAndDestroy()],
-  ['nothing passes for proxy_read_timeout', 'gateway|read timeout', () => {}, 'proxy_read_timeout 1s;'],
+  ['nothing passes for proxy_read_timeout', 'gateway|idle', () => {}, 'proxy_read_timeout 1s;'],
 ];
 
 for (const [how, said, act, location] of ends) {

@@ -42,7 +42,7 @@ test('all of them are closed in order, and somebody is told once the last is gon
   live.closeAll('worker shutdown');
   for (const { client, peer, tunnel } of setups) {
     const reader = new RawWebSocketReader(false);
-    await reader.read(await new Inbox(client).hasEnded());
+    await reader.read(await new Inbox(client).has(4));
     assert.equal(reader.closeCode, 1001);
     assert.equal(tunnel.endCause, 'worker shutdown');
     assert.equal(told, 0);

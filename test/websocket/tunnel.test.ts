@@ -403,7 +403,7 @@ function describeTunnel(open: OpenChannel): void {
         }
         await until(() => tunnel.endCause !== '');
         assert.ok(performance.now() - lastSent >= 200);
-        assert.equal(tunnel.endCause, 'read timeout');
+        assert.equal(tunnel.endCause, 'idle');
       });
     }
   });
@@ -417,7 +417,7 @@ function describeTunnel(open: OpenChannel): void {
       await peerReader.read(await toPeer.hasEnded());
       assert.deepEqual([clientReader.closeCode, peerReader.closeCode], [1001, 1001]);
       await ended;
-      assert.deepEqual([tunnel.endedBy, tunnel.endCause], ['gateway', 'read timeout']);
+      assert.deepEqual([tunnel.endedBy, tunnel.endCause], ['gateway', 'idle']);
       assert.ok(tunnel.endedAt - tunnel.startedAt >= 90);
     });
 
@@ -471,15 +471,19 @@ function describeTunnel(open: OpenChannel): void {
 
   describe('is closed by us', () => {
     test('with a close frame to each side, masked towards the peer', async (context) => {
-      const { client, peer, tunnel, ended } = await started(context);
+      const { client, peer, tunnel, ended } = await started(context, { settings: { closeTimeout: 30_000 } });
       const [toClient, toPeer] = [new Inbox(client), new Inbox(peer)];
       tunnel.close('worker shutdown');
       const [clientReader, peerReader] = [new RawWebSocketReader(false), new RawWebSocketReader(true)];
-      await clientReader.read(await toClient.hasEnded());
-      await peerReader.read(await toPeer.hasEnded());
+      await clientReader.read(await toClient.has(4));
+      await peerReader.read(await toPeer.has(8));
       assert.deepEqual([clientReader.closeCode, peerReader.closeCode], [1001, 1001]);
-      client.end(fromClient(closeShape(1001)));
-      peer.end(rawFrame(closeShape(1001)));
+      assert.deepEqual([toClient.ended, toPeer.ended], [false, false]); // their answers are waited for
+      client.write(fromClient(closeShape(1001)));
+      peer.write(rawFrame(closeShape(1001)));
+      await Promise.all([toClient.hasEnded(), toPeer.hasEnded()]);
+      client.end();
+      peer.end();
       await ended;
       assert.deepEqual([tunnel.client.closeCode, tunnel.peer.closeCode], [1001, 1001]); // their answers were read
       assert.deepEqual([tunnel.client.bytes, tunnel.peer.bytes], [0, 0]); // but not passed on
