@@ -6,4 +6,8 @@ export interface WebSocketSettings {
    * handshakes is (on), or the header lines alone decide (off).
    */
   readonly upgrade: 'auto' | 'on' | 'off';
+  /** The silence after which a side of a tunnel is pinged; auto: a third of the read timeout; 0: never. */
+  readonly ping: 'auto' | number;
+  /** How long a side may take to answer a close frame of ours. */
+  readonly closeTimeout: number;
 }

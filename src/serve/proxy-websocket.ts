@@ -1,12 +1,12 @@
 // The upgrade: the opening handshake is checked on both sides, then the tunnel is opened.
 
-import type { Exchange, TunnelTrace, UpstreamTrace } from '../exchange/exchange.ts';
+import type { Exchange, LocationSettings, TunnelTrace, UpstreamTrace } from '../exchange/exchange.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import type { Peer } from '../upstream/peer.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { checkHandshakeAnswer, checkOpeningHandshake } from '../websocket/handshake.ts';
 import { extensionNames, hasToken, listMembers } from '../websocket/token-list.ts';
-import { Tunnel, type TunnelOwner } from '../websocket/tunnel.ts';
+import { Tunnel, type TunnelOwner, type TunnelSettings } from '../websocket/tunnel.ts';
 import { leaveOutPage } from './answer.ts';
 import type { ProxyRequestHead } from './proxy-request.ts';
 import type { ProxySettings } from './proxy-settings.ts';
@@ -52,14 +52,7 @@ export function openTunnel(
   const tunnel = new Tunnel({
     client: clientChannel,
     peer: channel,
-    settings: {
-      readTimeout: settings.connection.readTimeout,
-      pingInterval: Math.ceil(settings.connection.readTimeout / 3),
-      closeTimeout: 5000,
-      clientSendTimeout: exchange.location.sendTimeout,
-      peerSendTimeout: settings.connection.sendTimeout,
-      resetTimedOutClient: exchange.location.resetTimedoutConnection,
-    },
+    settings: tunnelSettings(exchange.location, settings),
     followFrames: agreed.followFrames,
     deflate: agreed.deflate,
     owner: new TunnelEnd(exchange, upstreamPeer),
@@ -68,6 +61,26 @@ export function openTunnel(
   exchange.pipeline.handedOver(exchange, tunnel);
   tunnel.start(early, rest);
   return undefined;
+}
+
+/** Made once for all tunnels of a location. */
+const settingsOfTunnels = new WeakMap<LocationSettings, TunnelSettings>();
+
+function tunnelSettings(location: LocationSettings, { connection }: ProxySettings): TunnelSettings {
+  const known = settingsOfTunnels.get(location);
+  if (known !== undefined) return known;
+  const { readTimeout } = connection;
+  const { ping, closeTimeout } = location.websocket;
+  const made: TunnelSettings = Object.freeze({
+    readTimeout,
+    pingInterval: ping === 'auto' ? Math.ceil(readTimeout / 3) : ping,
+    clientSendTimeout: location.sendTimeout,
+    peerSendTimeout: connection.sendTimeout,
+    resetTimedOutClient: location.resetTimedoutConnection,
+    closeTimeout,
+  });
+  settingsOfTunnels.set(location, made);
+  return made;
 }
 
 /** What was agreed on: frames to follow, or another protocol's opaque bytes; or what is wrong. */

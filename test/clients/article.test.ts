@@ -87,7 +87,7 @@ test('3-balancing.conf: the same client stays at its peer, and moves when that p
 
       const killed = peers.find((_, index) => said.startsWith(NAMES[index] as string)) as WsPeer;
       killed.kill();
-      assert.deepEqual(await first.closed, { code: 1006, reason: '' });
+      assert.deepEqual(await first.closed, { code: 1014, reason: '' });
       const moved = await connect(t, gateway, scheme, undefined, cookie);
       const saidNow = await moved.ask('hello');
       assert.notEqual(saidNow, said);

@@ -94,19 +94,19 @@ async function passesUnchanged(t: TestContext, way: Way, ca: string, peer: WsPee
     assert.deepEqual(await client.closed, { code: 1005, reason: '' });
   });
 
-  await t.test('a peer that vanishes is a client without a close frame', async (t) => {
+  await t.test('a peer that vanishes is told to the client as 1014, a bad gateway', async (t) => {
     const accepted = peer.accepted();
     const client = await connect(t);
     (await accepted).terminate();
-    assert.deepEqual(await client.closed, { code: 1006, reason: '' });
+    assert.deepEqual(await client.closed, { code: 1014, reason: '' });
   });
 
-  await t.test('a client that vanishes is a peer without a close frame', async (t) => {
+  await t.test('a client that vanishes is told to the peer as 1001, going away', async (t) => {
     const accepted = peer.accepted();
     const client = await connect(t);
     const closed = once(await accepted, 'close');
     client.socket.terminate();
-    assert.equal((await closed)[0], 1006);
+    assert.equal((await closed)[0], 1001);
   });
 
   await t.test('the peer chooses among the subprotocols that the client offers', async (t) => {

@@ -37,7 +37,8 @@ async function start(t: TestContext, behave: (connection: PeerConnection) => voi
   const peer = await scriptedPeer(t, behave);
   const gateway = await ProbedGateway.start(t, {
     server: `
-      send_timeout ${SEND_TIMEOUT}ms; proxy_send_timeout ${SEND_TIMEOUT}ms; client_max_body_size 0;
+      send_timeout ${SEND_TIMEOUT}ms; proxy_send_timeout ${SEND_TIMEOUT}ms; websocket_close_timeout ${SEND_TIMEOUT}ms;
+      client_max_body_size 0;
       location /ws { proxy_pass http://${peer.address}; ${PASS_UPGRADE} }
       location /plain { proxy_pass http://${peer.address}; proxy_max_temp_file_size 0; }
       location /unbuffered { proxy_pass http://${peer.address}; proxy_buffering off; proxy_request_buffering off; }`,

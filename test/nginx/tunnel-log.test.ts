@@ -14,7 +14,7 @@ import { until } from '../support/until.ts';
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 const HANDSHAKE = `GET /ws?a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n\r\n`;
 const SWITCH = `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptKey(KEY)}\r\n\r\n`;
-const [TEXT, CLOSE] = [1, 8];
+const [TEXT, CLOSE, PONG] = [1, 8, 10];
 
 interface OpenTunnel {
   readonly client: RawClient;
@@ -57,8 +57,20 @@ const ends: readonly [string, string, (tunnel: OpenTunnel) => void, string?][] =
   ['the peer closes by a frame', 'peer|peer close', ({ peer }) => peer.socket.end(closeFrame(false))],
   ['the peer ends its half', 'peer|peer end', ({ peer }) => void peer.socket.end()],
   ['the peer resets', 'peer|peer reset', ({ peer }) => void peer.socket.resetAndDestroy()],
-  ['nothing passes for proxy_read_timeout', 'gateway|idle', () => {}, 'proxy_read_timeout 1s;'],
+  ['nothing passes for proxy_read_timeout', 'gateway|idle', () => {}, 'websocket_ping off; proxy_read_timeout 1s;'],
+  [
+    'the client does not answer a ping',
+    'client|client pong missed',
+    ({ peer }) => talk(peer),
+    'proxy_read_timeout 1s;',
+  ],
 ];
+
+/** As long as it lasts; a frame that nobody asked for is life, too. */
+function talk({ socket }: BackendConnection): void {
+  const timer = setInterval(() => socket.write(rawFrame({ opcode: PONG })), 100);
+  socket.once('close', () => clearInterval(timer));
+}
 
 for (const [how, said, act, location] of ends) {
   test(`when ${how}`, async (t) => {

@@ -83,7 +83,7 @@ const DEFAULTS: LocationSettings = {
   portInRedirect: true,
   serverNameInRedirect: false,
   compression: { vary: false, httpVersion: 11, proxied: new Set(['off']), disabledFor: () => false },
-  websocket: { upgrade: 'auto' },
+  websocket: { upgrade: 'auto', ping: 'auto', closeTimeout: 5000 },
   etag: true,
   maxRanges: 0x7fffffff,
   ifModifiedSince: 'exact',
