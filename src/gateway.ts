@@ -83,7 +83,10 @@ export class Gateway implements ConnectionHost {
     const old = this.#running;
     const listeners = new Map(snapshot.listeners.map((listener) => [listener.address.key, listener]));
     this.#running = { snapshot, listeners, retired };
+    // Before its upstreams begin: who makes a check lets go of it for the new one.
+    for (const check of old?.snapshot.healthChecks ?? []) check.stop();
     for (const [name, upstream] of snapshot.upstreams ?? []) upstream.begin(old?.snapshot.upstreams?.get(name));
+    for (const check of snapshot.healthChecks ?? []) check.start();
     this.pipeline.connectionCounts = snapshot.connectionCounts;
     for (const upstream of old?.snapshot.upstreams?.values() ?? []) upstream.retire();
     const patience = old?.snapshot.core.workerShutdownTimeout ?? 0;
@@ -112,6 +115,7 @@ export class Gateway implements ConnectionHost {
   quit(shutdownTimeout: number, left: () => void): void {
     this.leaving = true;
     this.#left = left;
+    this.#stopChecks();
     this.#eachConnection((connection) => connection.closeIfIdle());
     if (shutdownTimeout > 0) this.#patience = setTimeout(() => this.#closeAll('worker shutdown'), shutdownTimeout);
     this.#checkLeft();
@@ -128,6 +132,7 @@ export class Gateway implements ConnectionHost {
       before?.();
       left();
     };
+    this.#stopChecks();
     this.#eachConnection((connection) => connection.destroy());
     for (const greeting of [...this.#greetings]) greeting.destroy();
     this.liveTunnels.destroyAll('worker stop');
@@ -273,6 +278,11 @@ export class Gateway implements ConnectionHost {
     this.liveTunnels.closeAll(cause);
     for (const greeting of [...this.#greetings]) greeting.destroy();
     this.#eachConnection((connection) => connection.destroy());
+  }
+
+  /** Other workers go on with them. */
+  #stopChecks(): void {
+    for (const check of this.#running?.snapshot.healthChecks ?? []) check.stop();
   }
 
   #retireUpstreams(): void {

@@ -4,6 +4,7 @@ import type { ErrorLog, Level } from './diagnostics/error-log.ts';
 import type { SyslogTarget } from './diagnostics/syslog.ts';
 import type { SnapshotUse } from './exchange/exchange.ts';
 import type { ListenSettings } from './listen/listen-settings.ts';
+import type { HealthCheck } from './upstream/health-check.ts';
 import type { Upstream } from './upstream/upstream.ts';
 import type { ConnectionCounts } from './zones/connection-counts.ts';
 
@@ -45,6 +46,8 @@ export interface Snapshot {
   readonly tempFolders: ReadonlyMap<string, boolean>;
   readonly listeners: readonly ListenSettings[];
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  /** Run while the snapshot serves new requests. */
+  readonly healthChecks: readonly HealthCheck[];
   /** What `stub_status` tells, over all workers. */
   readonly connectionCounts: ConnectionCounts;
   /** Exchanges that began under this snapshot and have not ended; the old configuration has gone when it is 0. */

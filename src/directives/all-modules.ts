@@ -13,6 +13,7 @@ import { gunzip } from './gunzip.ts';
 import { gzip } from './gzip.ts';
 import { gzipStatic } from './gzip-static.ts';
 import { headers } from './headers.ts';
+import { healthCheck } from './health-check.ts';
 import { httpCore } from './http-core.ts';
 import { http2 } from './http-v2.ts';
 import { httpVariables } from './http-variables.ts';
@@ -65,6 +66,8 @@ export const allModules: readonly Module[] = [
   authRequest,
   tryFiles,
   proxy,
+  // Looks at what the proxy has made of its location.
+  healthCheck,
   proxyCache,
   emptyGif,
   stubStatus,

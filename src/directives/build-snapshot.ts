@@ -41,7 +41,7 @@ class Builder {
   constructor(modules: readonly Module[], workshop: Workshop) {
     this.#modules = modules;
     this.#workshop = workshop;
-    const http: HttpDraft = { workshop, upstreams: new Map(), servers: [], notes: new Map() };
+    const http: HttpDraft = { workshop, upstreams: new Map(), servers: [], healthChecks: [], notes: new Map() };
     // The core module sets every field of `core` from its directives' defaults.
     this.#draft = { workshop, core: {} as Mutable<CoreSettings>, http, notes: new Map() };
   }
@@ -139,6 +139,7 @@ export function freezeSnapshot(draft: SnapshotDraft, listeners: readonly ListenS
     tempFolders: draft.workshop.tempFolders,
     listeners: Object.freeze(listeners),
     upstreams,
+    healthChecks: draft.http.healthChecks,
     connectionCounts: ConnectionCounts.of(draft.workshop.zones),
     use: { count: 0, retired: undefined },
   });
@@ -199,6 +200,7 @@ function locationDraft(
     access: [],
     precontent: [],
     contentHandler: undefined,
+    proxied: undefined,
     content: [],
     headerFilters: [],
     log: [],

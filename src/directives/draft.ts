@@ -11,7 +11,9 @@ import type { Exchange, Handler, LocationSettings, ServerSettings, Text } from '
 import type { ListenAddress, SocketOptions } from '../listen/listen-settings.ts';
 import type { TlsSettings } from '../listen/tls-settings.ts';
 import type { ServerName } from '../route/server-names.ts';
+import type { ProxySettings } from '../serve/proxy-settings.ts';
 import type { CoreSettings, ErrorLogTarget, SyslogErrorTarget } from '../snapshot.ts';
+import type { HealthCheck } from '../upstream/health-check.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { ZoneDirectory } from '../zones/zone-directory.ts';
 import type { LocationPattern } from './location-pattern.ts';
@@ -80,6 +82,7 @@ export interface HttpDraft {
   /** By name in lower case. */
   readonly upstreams: Map<string, UpstreamDraft>;
   readonly servers: ServerDraft[];
+  readonly healthChecks: HealthCheck[];
   /** What modules keep for the whole of `http`, by a key of their own: log formats, for example. */
   readonly notes: Map<symbol, unknown>;
 }
@@ -146,6 +149,8 @@ export interface LocationDraft {
   readonly precontent: Handler[];
   /** The handler that answers everything here (proxy_pass, …): no other content handler is asked. */
   contentHandler: Handler | undefined;
+  /** What `proxy_pass` is here; undefined where it does not stand here. */
+  proxied: ProxySettings | undefined;
   /** Asked in order where there is no such handler: index, autoindex, static. */
   readonly content: Handler[];
   readonly headerFilters: ((exchange: Exchange) => void)[];

@@ -274,6 +274,7 @@ function proxyHandler(set: Set, url: Template, draft: LocationDraft, level: Leve
   const settingsOf = (one: Scheme): ProxySettings => proxySettings(set, one, target, draft, level);
   if (scheme === undefined) return schemeChooser(url, settingsOf('http'), settingsOf('https'), draft);
   const settings = settingsOf(scheme);
+  draft.proxied = settings;
   return (exchange) => proxyPass(exchange, settings);
 }
 

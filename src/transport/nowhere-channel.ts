@@ -13,27 +13,27 @@ export class NowhereChannel implements Channel {
   readonly bytesRead = 0;
   readonly bytesWritten = 0;
   readonly destroyed = false;
-  readonly #model: Channel;
+  readonly #model: Channel | undefined;
 
-  /** @param model whose addresses and TLS it tells */
-  constructor(model: Channel) {
+  /** @param model whose addresses and TLS it tells; undefined: it has none */
+  constructor(model?: Channel) {
     this.#model = model;
   }
 
   get remoteAddress(): string {
-    return this.#model.remoteAddress;
+    return this.#model?.remoteAddress ?? '';
   }
   get remotePort(): number {
-    return this.#model.remotePort;
+    return this.#model?.remotePort ?? 0;
   }
   get localAddress(): string {
-    return this.#model.localAddress;
+    return this.#model?.localAddress ?? '';
   }
   get localPort(): number {
-    return this.#model.localPort;
+    return this.#model?.localPort ?? 0;
   }
   get tls(): TLSSocket | undefined {
-    return this.#model.tls;
+    return this.#model?.tls;
   }
 
   write(): boolean {

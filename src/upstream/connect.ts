@@ -5,7 +5,7 @@ import type { Channel } from '../transport/channel.ts';
 import { connectSocket, type Dial, type DialOptions } from '../transport/connect-socket.ts';
 import type { Dialler } from '../transport/dialler.ts';
 import type { LocalAddress } from './local-address.ts';
-import type { Peer } from './peer.ts';
+import type { PeerAddress } from './peer.ts';
 import { systemFault, timedOut, UpstreamFault } from './upstream-fault.ts';
 import type { UpstreamTls } from './upstream-tls.ts';
 
@@ -15,9 +15,16 @@ export interface ConnectWatcher {
   connectFailed(fault: UpstreamFault): void;
 }
 
+/** What of a peer a connection needs to know. */
+export interface DialledPeer {
+  readonly address: PeerAddress;
+  /** As it is shown; connections are kept, and TLS sessions resumed, by it. */
+  readonly name: string;
+}
+
 /** A connection to a peer being made. */
 export class PeerConnect implements Dialler {
-  readonly #peer: Peer;
+  readonly #peer: DialledPeer;
   readonly #tls: UpstreamTls | undefined;
   readonly #tlsName: string;
   readonly #watcher: ConnectWatcher;
@@ -27,7 +34,13 @@ export class PeerConnect implements Dialler {
   #session: Buffer | undefined = undefined;
   #verified = false;
 
-  constructor(peer: Peer, tls: UpstreamTls | undefined, tlsName: string, watcher: ConnectWatcher, from?: LocalAddress) {
+  constructor(
+    peer: DialledPeer,
+    tls: UpstreamTls | undefined,
+    tlsName: string,
+    watcher: ConnectWatcher,
+    from?: LocalAddress,
+  ) {
     this.#peer = peer;
     this.#tls = tls;
     this.#tlsName = tlsName;
@@ -99,7 +112,7 @@ export class PeerConnect implements Dialler {
 /** What the kernel says at once, and not when an answer has come or failed to come: nginx then names the address. */
 const SAID_AT_ONCE: ReadonlySet<string> = new Set(['ENETUNREACH', 'EADDRNOTAVAIL', 'EINVAL', 'EACCES', 'EMFILE']);
 
-function connectFault(error: Error, peer: Peer): UpstreamFault {
+function connectFault(error: Error, peer: DialledPeer): UpstreamFault {
   const atOnce = 'path' in peer.address || SAID_AT_ONCE.has(systemErrorCode(error));
   return systemFault(error, atOnce ? `connect() to ${peer.name}` : 'connect()', 'connecting to upstream');
 }

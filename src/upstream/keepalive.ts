@@ -1,7 +1,7 @@
 // Idle connections to peers, kept for the next request: nginx's keepalive of an upstream.
 
+import type { DialledPeer } from './connect.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
-import type { Peer } from './peer.ts';
 
 /** https://nginx.org/en/docs/http/ngx_http_upstream_module.html#keepalive */
 export interface KeepaliveSettings {
@@ -31,7 +31,7 @@ export const NO_KEEPALIVE: KeepaliveSettings = { ...DEFAULT_KEEPALIVE, connectio
 
 /** A connection as the pool sees it. The links are the pool's. */
 export interface KeptConnection {
-  readonly peer: Peer;
+  readonly peer: DialledPeer;
   readonly settings: ConnectionSettings;
   readonly tlsName: string;
   /** Where it was made from, as the configuration has it; undefined where that was left to the system. */
@@ -62,7 +62,7 @@ export class KeepalivePool<Connection extends KeptConnection = KeptConnection> {
   }
 
   /** The connection that was used last of those that are fit for such a request; taken out of the pool. */
-  take(peer: Peer, settings: ConnectionSettings, tlsName: string, from?: string): Connection | undefined {
+  take(peer: DialledPeer, settings: ConnectionSettings, tlsName: string, from?: string): Connection | undefined {
     for (let kept = this.#newest; kept !== undefined; kept = kept.older as Connection | undefined) {
       if (
         kept.peer.name === peer.name &&

@@ -1,7 +1,7 @@
 // One server of an upstream: its address, its weight, and what is known of its health in all workers.
 
 import type { Row, RowShape } from '../zones/shared-rows.ts';
-import { type CheckRule, HEALTH_CELLS, HEALTH_OWNERS, PeerHealth } from './peer-health.ts';
+import { type CheckRule, HEALTH_CELLS, HEALTH_OWNERS, type HealthChange, PeerHealth } from './peer-health.ts';
 import type { PeerReturns } from './peer-returns.ts';
 import { nowMs, OWN_TIME_CELLS, PeerTimes, SHARED_TIME_CELLS } from './peer-times.ts';
 
@@ -100,6 +100,8 @@ export class Peer {
   readonly slowStart: number;
   readonly #returns: PeerReturns;
   readonly #row: Row;
+  /** Of the last configuration of this worker that has it. */
+  #epoch = 0;
 
   constructor(settings: PeerSettings, identity: string, routeId: string, row: Row, { checks, returns }: PeerFrame) {
     this.settings = settings;
@@ -229,10 +231,22 @@ export class Peer {
    * @param isAdded if nothing is known of it, it is one more beside others, and starts slowly where it shall
    */
   enter(epoch: number, isAdded: boolean): void {
+    this.#epoch = epoch;
     const former = this.#row.get(EPOCH);
     if (former === epoch || !this.#row.swap(EPOCH, former, epoch)) return;
     if (former === 0 && isAdded) this.#startSlowly();
     this.health.enter();
+  }
+
+  /**
+   * A check of its health has ended. What it says counts for nothing once another worker serves by a newer configuration.
+   * @param check its number: `Upstream.addCheck`
+   */
+  checked(check: number, passed: boolean): HealthChange {
+    if (this.#row.get(EPOCH) !== this.#epoch) return undefined;
+    const change = passed ? this.health.passed(check) : this.health.failed(check);
+    if (change === 'healthy' && this.health.isFit) this.returned();
+    return change;
   }
 
   forgetFailures(): void {

@@ -7,11 +7,10 @@ import { NEED_MORE, REFUSED, type ResponseHead, ResponseHeadParser } from '../ht
 import type { Channel, ChannelOwner } from '../transport/channel.ts';
 import { Deadline, type DeadlineOwner } from '../transport/deadlines.ts';
 import { nobody } from '../transport/nobody.ts';
-import { type ConnectWatcher, PeerConnect } from './connect.ts';
+import { type ConnectWatcher, type DialledPeer, PeerConnect } from './connect.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import type { KeepalivePool, KeptConnection } from './keepalive.ts';
 import type { LocalAddress } from './local-address.ts';
-import type { Peer } from './peer.ts';
 import { type FaultCondition, systemFault, timedOut, type UpstreamAction, UpstreamFault } from './upstream-fault.ts';
 import type { UpstreamWatcher } from './upstream-watcher.ts';
 
@@ -47,7 +46,7 @@ export interface DetachedChannel {
 const NOTHING = Buffer.alloc(0);
 
 export class UpstreamConnection implements ChannelOwner, ConnectWatcher, DeadlineOwner, BodySink, KeptConnection {
-  readonly peer: Peer;
+  readonly peer: DialledPeer;
   readonly tlsName: string;
   readonly from: string | undefined;
   /** By `performance.now()`. */
@@ -92,7 +91,7 @@ export class UpstreamConnection implements ChannelOwner, ConnectWatcher, Deadlin
   /** Connects to `peer`; `watcher` is told. Use `Upstream.acquire`, which looks for a kept one first. */
   constructor(
     pool: KeepalivePool<UpstreamConnection>,
-    peer: Peer,
+    peer: DialledPeer,
     settings: ConnectionSettings,
     tlsName: string,
     watcher: UpstreamWatcher,

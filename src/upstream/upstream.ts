@@ -95,7 +95,7 @@ export class Upstream {
   }
 
   /**
-   * One more health check of its peers; only before `begin`. Who makes it tells `peer.health` what came of it.
+   * One more health check of its peers; only before `begin`. Who makes it tells `peer.checked` what came of it.
    * @returns its number
    */
   addCheck(rule: CheckRule): number {

@@ -88,6 +88,7 @@ function buildSnapshot(config: EchoConfig, { prefix, logFiles, zones }: LoadRequ
     logFiles: accessLog === undefined ? [] : [accessLog],
     listeners: config.listen.map((where) => listenerAt(where)),
     upstreams: new Map(),
+    healthChecks: [],
     connectionCounts: ConnectionCounts.alone(),
     use: { count: 0, retired: undefined },
     counter: zones.row('counters', COUNTER, 'tickets'),
