@@ -17,7 +17,7 @@ import { buildDraft, freezeSnapshot } from './directives/build-snapshot.ts';
 import type { Workshop } from './directives/draft.ts';
 import { checkConnections } from './directives/events.ts';
 import { joinListeners } from './directives/join-listeners.ts';
-import type { VariableSetter } from './directives/module.ts';
+import type { Module } from './directives/module.ts';
 import type { Exchange } from './exchange/exchange.ts';
 import type { ErrorLogTarget, Snapshot, SyslogErrorTarget } from './snapshot.ts';
 import type { ZoneDirectory } from './zones/zone-directory.ts';
@@ -120,7 +120,10 @@ function makeWorkshop(options: LoadOptions, problems: Problems): Workshop {
   };
 }
 
-const setOf = (set: VariableSetter | undefined): VariableOptions => (set === undefined ? {} : { set });
+function optionsOf({ settable, changeable }: Module, name: string): VariableOptions {
+  const set = settable[name];
+  return set === undefined ? { changeable: changeable.includes(name) } : { set };
+}
 
 function makeVariables(): VariableTable<Exchange> {
   const variables = new VariableTable<Exchange>({
@@ -133,7 +136,7 @@ function makeVariables(): VariableTable<Exchange> {
   for (const module of allModules) {
     for (const [name, get] of Object.entries(module.variables)) {
       if (name.endsWith('*')) variables.definePrefix(name.slice(0, -1), get);
-      else variables.define(name, (exchange) => get(exchange, ''), setOf(module.settable[name]));
+      else variables.define(name, (exchange) => get(exchange, ''), optionsOf(module, name));
     }
   }
   return variables;

@@ -2,6 +2,7 @@
 
 import type { Handler, LocationSettings, ServerSettings } from '../exchange/exchange.ts';
 import { compileLocations, duplicateLocations, type LocationNode, unreachableLocations } from '../route/locations.ts';
+import { isOpeningHandshake } from '../serve/proxy-handshake.ts';
 import type { LocationDraft, ServerDraft } from './draft.ts';
 import type { LocationPattern } from './location-pattern.ts';
 
@@ -10,7 +11,7 @@ export function finishServer(server: ServerDraft): ServerSettings {
   checkLocations(server, nodes);
   return Object.freeze(
     Object.assign(server.settings, {
-      locations: compileLocations(nodes),
+      locations: compileLocations(nodes, isOpeningHandshake),
       outside: finishSettings(server.outside),
       postRead: Object.freeze(server.postRead),
       rewrite: Object.freeze(server.rewrite),

@@ -19,6 +19,8 @@ export interface ModuleParts<D extends DirectiveTable> {
   readonly variables?: Readonly<Record<string, VariableGetter>>;
   /** Of those, what `set` may give another value, by name. */
   readonly settable?: Readonly<Record<string, VariableSetter>>;
+  /** Of the variables, those that the configuration may define anew (`map`), by name. */
+  readonly changeable?: readonly string[];
   /** One sentence on the module for the docs, with the page it follows. */
   readonly doc: string;
   /** Whether nginx builds it unless told otherwise (`--without-…`), or only when told to (`--with-…`); for -V. */
@@ -38,6 +40,7 @@ export interface Module {
   readonly directives: DirectiveTable;
   readonly variables: Readonly<Record<string, VariableGetter>>;
   readonly settable: Readonly<Record<string, VariableSetter>>;
+  readonly changeable: readonly string[];
   readonly doc: string;
   readonly nginx: 'default' | 'optional' | undefined;
   readonly main: Build<DirectiveTable, SnapshotDraft> | undefined;
@@ -57,6 +60,7 @@ export function nginxModule<const D extends DirectiveTable>(name: string, parts:
     directives: parts.directives,
     variables: parts.variables ?? {},
     settable: parts.settable ?? {},
+    changeable: parts.changeable ?? [],
     doc: parts.doc,
     nginx: parts.nginx,
     main,

@@ -1,11 +1,21 @@
 // websocket: what the gateway does for WebSockets beyond passing their bytes. This module is our own; nginx has none like it.
 
 import { directives, type SetOf } from '../config/directive.ts';
-import { argument, oneOf, time } from '../config/values.ts';
+import { ConfigError } from '../config/errors.ts';
+import type { Position } from '../config/tree.ts';
+import { argument, oneOf, rest, time } from '../config/values.ts';
 import type { WebSocketSettings } from '../exchange/websocket-settings.ts';
+import { isToken } from '../http1/headers.ts';
+import type { Level, Workshop } from './draft.ts';
 import { nginxModule } from './module.ts';
+import { originKind, originTest } from './websocket-origins.ts';
 
 const SETTINGS = ['http', 'server', 'location'] as const;
+
+const subprotocolKind = argument('name', 'name | any', (text) => {
+  if (!isToken(text)) throw new ConfigError(`invalid subprotocol "${text}"`);
+  return text;
+});
 
 const table = directives({
   websocket: {
@@ -13,6 +23,24 @@ const table = directives({
     args: [oneOf('mode', 'auto', 'on', 'off')],
     default: 'auto',
     doc: 'Whether a valid opening handshake is passed to the upstream as one: always, whatever `proxy_set_header` and `proxy_http_version` say (`auto`); so, and any other request is refused with 426 (`on`); or only where `proxy_set_header` says so, as in nginx (`off`).',
+  },
+  websocket_allow_origin: {
+    in: SETTINGS,
+    args: [rest(originKind)],
+    many: true,
+    doc: 'From which web pages a handshake may come; any other is refused with 403, and the error log says why. `self`: a page of the host and port that are asked; a name, with the port of its scheme unless another or `:*` stands behind it, by http and https unless a scheme stands before it; `*.name`: all names below; `.name`: both; `~regex`: held against the whole origin, in either case; `null`: pages without an origin of their own. A handshake without `Origin`, which no browser sends, is allowed (`none`), unless `required` stands there. Lines of a level replace those above it. Default: `off`, every origin.',
+  },
+  websocket_subprotocols: {
+    in: SETTINGS,
+    args: [rest(subprotocolKind)],
+    many: true,
+    doc: 'Which of the subprotocols that a client offers the upstream is offered. A client that offers only others is refused with 400, and the error log says so; one that offers none is not. Lines of a level replace those above it. Default: `any`.',
+  },
+  websocket_extensions: {
+    in: SETTINGS,
+    args: [oneOf('offer', 'any', 'off', 'permessage-deflate')],
+    default: 'any',
+    doc: "Which of the extensions that a client offers the upstream is offered: those of the client's own line, untouched; none, so that nothing is compressed; or `permessage-deflate` alone, with its parameters.",
   },
   websocket_ping: {
     in: SETTINGS,
@@ -42,22 +70,64 @@ type Set = SetOf<typeof table>;
 export const websocket = nginxModule('websocket', {
   doc: 'Our own: what the gateway does for WebSockets. [websocket.md](websocket.md) shows each with a configuration to copy.',
   directives: table,
-  location(set, { settings }) {
-    settings.websocket = settingsOf(set);
+  variables: {
+    // What the map of nginx's page on WebSockets makes, but for `close` where no upgrade is asked for: then nothing is said, so that the
+    // connection to the upstream is kept.
+    connection_upgrade: ({ head }) => (head.upgrade === '' ? '' : 'upgrade'),
+  },
+  changeable: ['connection_upgrade'],
+  location(set, { settings, workshop }, level) {
+    settings.websocket = settingsOf(set, workshop, level);
   },
 });
 
 /** Made once for all locations that have the same directives in force. */
 const made = new WeakMap<Set, WebSocketSettings>();
 
-function settingsOf(set: Set): WebSocketSettings {
+function settingsOf(set: Set, workshop: Workshop, level: Level): WebSocketSettings {
   const known = made.get(set);
   if (known !== undefined) return known;
   const settings: WebSocketSettings = Object.freeze({
     upgrade: set.websocket,
+    allowsOrigin: once(set.websocket_allow_origin, originTest, workshop, level.at('websocket_allow_origin')),
+    subprotocols: once(set.websocket_subprotocols, namesOf, workshop, level.at('websocket_subprotocols')),
+    extensions: EXTENSIONS[set.websocket_extensions],
     ping: set.websocket_ping,
     closeTimeout: set.websocket_close_timeout,
   });
   made.set(set, settings);
   return settings;
+}
+
+const EXTENSIONS: Readonly<Record<Set['websocket_extensions'], ReadonlySet<string> | undefined>> = {
+  any: undefined,
+  off: new Set(),
+  'permessage-deflate': new Set(['permessage-deflate']),
+};
+
+/** What lines mean, made once, whoever takes them from the level where they stand; and their mistake is told once. */
+const meanings = new WeakMap<object, unknown>();
+
+function once<T extends object, R>(
+  lines: T,
+  make: (lines: T) => R | undefined,
+  { problems }: Workshop,
+  at: Position | undefined,
+): R | undefined {
+  if (meanings.has(lines)) return meanings.get(lines) as R | undefined;
+  let meaning: R | undefined;
+  try {
+    meaning = make(lines);
+  } catch (error) {
+    problems.caught(error, undefined, at);
+  }
+  meanings.set(lines, meaning);
+  return meaning;
+}
+
+function namesOf(lines: readonly (readonly string[])[]): ReadonlySet<string> | undefined {
+  const names = lines.flat();
+  if (!names.includes('any')) return names.length === 0 ? undefined : new Set(names);
+  if (names.length > 1) throw new ConfigError('"any" allows every subprotocol: nothing can stand beside it');
+  return undefined;
 }

@@ -15,6 +15,21 @@ export interface UpstreamTrace {
   responseLength: number;
 }
 
+/** A pass that begins now. */
+export function newUpstreamTrace(address: string, server: string): UpstreamTrace {
+  return {
+    address,
+    server,
+    status: 0,
+    connectTime: -1,
+    headerTime: -1,
+    responseTime: -1,
+    bytesReceived: 0,
+    bytesSent: 0,
+    responseLength: 0,
+  };
+}
+
 /** What a tunnel was, for its line in the access log. Fulfilled by websocket/tunnel.ts. */
 export interface TunnelTrace {
   readonly endedBy: string;

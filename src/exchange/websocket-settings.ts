@@ -6,8 +6,26 @@ export interface WebSocketSettings {
    * handshakes is (on), or the header lines alone decide (off).
    */
   readonly upgrade: 'auto' | 'on' | 'off';
+  /** `websocket_allow_origin`: whether a handshake may come from where it does; undefined: from anywhere. */
+  readonly allowsOrigin: ((asked: HandshakeOrigin) => boolean) | undefined;
+  /** `websocket_subprotocols`: those that a peer may be offered; undefined: all that the client offers. */
+  readonly subprotocols: ReadonlySet<string> | undefined;
+  /** `websocket_extensions`: the lower-case names of those that a peer may be offered; undefined: all that the client offers. */
+  readonly extensions: ReadonlySet<string> | undefined;
   /** The silence after which a side of a tunnel is pinged; auto: a third of the read timeout; 0: never. */
   readonly ping: 'auto' | number;
   /** How long a side may take to answer a close frame of ours. */
   readonly closeTimeout: number;
+}
+
+/** Where an opening handshake comes from, and whom it asks. */
+export interface HandshakeOrigin {
+  /** As the client sent it; undefined: it sent none, as is usual for whatever is no browser. */
+  readonly origin: string | undefined;
+  /** Who is asked: lower case, an IPv6 address in brackets. */
+  readonly host: string;
+  /** The port named beside it; 0: none, so that of the scheme. */
+  readonly port: number;
+  /** The connection to us is TLS. */
+  readonly secure: boolean;
 }

@@ -19,9 +19,15 @@ export interface LocationNode {
   readonly nested: readonly LocationNode[];
 }
 
+/** Whether a request is an opening handshake, which is served where another one is redirected. */
+export type HandshakeTest = (exchange: Exchange) => boolean;
+
 /** Builds the finder of a server from its locations, in the order of the configuration. */
-export function compileLocations(locations: readonly LocationNode[]): LocationFinder {
-  return new Locations(locations);
+export function compileLocations(
+  locations: readonly LocationNode[],
+  isHandshake: HandshakeTest = () => false,
+): LocationFinder {
+  return new Locations(locations, isHandshake);
 }
 
 /** Locations that say the same as an earlier one of their level: nginx fails with `duplicate location "%s"`. */
@@ -54,8 +60,8 @@ class Locations implements LocationFinder {
   readonly #level: Level;
   readonly #search: Search = { found: undefined };
 
-  constructor(locations: readonly LocationNode[]) {
-    this.#level = new Level(locations, false);
+  constructor(locations: readonly LocationNode[], isHandshake: HandshakeTest) {
+    this.#level = new Level(locations, false, isHandshake);
     for (const { match, settings } of locations) {
       // Of several with one name nginx takes the first, without a word.
       if (match.kind === 'named' && !this.#named.has(match.text)) this.#named.set(match.text, settings);
@@ -87,6 +93,13 @@ interface Prefix {
   shorter: Prefix | undefined;
 }
 
+interface Redirect {
+  /** For a handshake. */
+  readonly served: LocationSettings;
+  /** For all others. */
+  readonly redirecting: LocationSettings;
+}
+
 interface Pattern {
   readonly pattern: RegExp;
   readonly settings: LocationSettings;
@@ -100,11 +113,13 @@ class Level {
   readonly #prefixes: Prefix[] = [];
   readonly #patterns: Pattern[] = [];
   /** By `/name`, what to do with a request of it where `/name/` redirects such. */
-  readonly #redirects = new Map<string, LocationSettings>();
+  readonly #redirects = new Map<string, Redirect>();
+  readonly #isHandshake: HandshakeTest;
   #longestRedirect = -1;
 
   /** @param insideRegex only expressions count: see `unreachableLocations` */
-  constructor(locations: readonly LocationNode[], insideRegex: boolean) {
+  constructor(locations: readonly LocationNode[], insideRegex: boolean, isHandshake: HandshakeTest) {
+    this.#isHandshake = isHandshake;
     for (const node of locations) {
       if (node.match.kind === 'regex') this.#addPattern(node.match.pattern, node);
       else if (!insideRegex) this.#addText(node);
@@ -122,7 +137,11 @@ class Level {
       return true;
     }
     const prefix = this.#longestPrefix(uri);
-    if (uri.length <= this.#longestRedirect && prefix?.text.length !== uri.length && this.#findRedirect(uri, search))
+    if (
+      uri.length <= this.#longestRedirect &&
+      prefix?.text.length !== uri.length &&
+      this.#findRedirect(exchange, uri, search)
+    )
       return true;
     if (prefix !== undefined) {
       search.found = prefix.settings;
@@ -133,21 +152,25 @@ class Level {
   }
 
   #addPattern(pattern: RegExp, { settings, nested }: LocationNode): void {
-    this.#patterns.push({ pattern, settings, nested: nested.length === 0 ? undefined : new Level(nested, true) });
+    this.#patterns.push({ pattern, settings, nested: this.#below(nested, true) });
   }
 
   #addText({ match, settings, nested }: LocationNode): void {
     if (match.kind === 'exact') this.#exact.set(match.text, settings);
     if (match.kind !== 'prefix') return;
-    const inside = nested.length === 0 ? undefined : new Level(nested, false);
-    this.#prefixes.push({ ...match, settings, nested: inside, shorter: undefined });
+    this.#prefixes.push({ ...match, settings, nested: this.#below(nested, false), shorter: undefined });
+  }
+
+  #below(nested: readonly LocationNode[], insideRegex: boolean): Level | undefined {
+    return nested.length === 0 ? undefined : new Level(nested, insideRegex, this.#isHandshake);
   }
 
   /** Where there are both `= /name/` and `/name/`, the exact one's settings are in force. */
   #linkRedirects(locations: readonly LocationNode[]): void {
     for (const { match, settings } of locations) {
       if (match.kind === 'regex' || !settings.autoRedirect || !match.text.endsWith('/')) continue;
-      this.#redirects.set(match.text.slice(0, -1), redirecting(this.#exact.get(match.text) ?? settings, match.text));
+      const served = this.#exact.get(match.text) ?? settings;
+      this.#redirects.set(match.text.slice(0, -1), { served, redirecting: redirecting(served, match.text) });
       this.#longestRedirect = Math.max(this.#longestRedirect, match.text.length - 1);
     }
   }
@@ -179,10 +202,11 @@ class Level {
     return candidate;
   }
 
-  #findRedirect(uri: string, search: Search): boolean {
-    const settings = this.#redirects.get(uri);
-    if (settings === undefined) return false;
-    search.found = settings;
+  #findRedirect(exchange: Exchange, uri: string, search: Search): boolean {
+    const found = this.#redirects.get(uri);
+    if (found === undefined) return false;
+    const { served, redirecting } = found;
+    search.found = served.websocket.upgrade !== 'off' && this.#isHandshake(exchange) ? served : redirecting;
     return true;
   }
 

@@ -38,7 +38,7 @@ const DENIALS = new Set([401, 403, 407]);
 /** Refusals that ask for a password: `auth_delay` holds them back. */
 const CHALLENGES = new Set([401, 407]);
 /** What an error's own fields in the answer are, which stay although a page is sent in its stead. */
-const KEPT_WITH_PAGE = ['www-authenticate', 'proxy-authenticate', 'location'];
+const KEPT_WITH_PAGE = ['www-authenticate', 'proxy-authenticate', 'location', 'upgrade', 'sec-websocket-version'];
 const REDIRECT_STATUSES = new Set([301, 302, 303, 307, 308]);
 
 export class Phases implements Pipeline {

@@ -18,6 +18,20 @@ export interface ProxyRequestHead {
   readonly method: string;
   /** The value of `Upgrade` as sent, '' for none. */
   readonly upgrade: string;
+  /** What the peer was offered with it, where that is an opening handshake that has been judged. */
+  readonly handshake: PassedHandshake | undefined;
+}
+
+/** A valid opening handshake on its way to a peer. */
+export interface PassedHandshake {
+  /** It is passed on as one whatever the lines of the configuration say; else because they do. */
+  readonly isOurs: boolean;
+  /** Fields that are written for it, whatever the configuration and the client say of them: as lines, and their names in lower case. */
+  readonly fields: string;
+  readonly names: ReadonlySet<string>;
+  /** What of the client's offers the peer may choose from; extensions by their names in lower case. */
+  readonly protocols: readonly string[];
+  readonly extensions: readonly string[];
 }
 
 /** Fields that concern one hop, or that a CGI-like peer would take for its own environment (`Proxy`: httpoxy, CVE-2016-5385). */
@@ -44,15 +58,19 @@ export function proxyRequestHead(
   settings: ProxySettings,
   target: ProxyTarget,
   bodyLength: BodyLength,
+  handshake?: PassedHandshake,
 ): ProxyRequestHead | string {
   // What would end the line, or the target in it, is escaped wherever it comes from.
   const uri = escapeUri(requestUri(exchange, settings, target), 'target');
   const method = methodFor(exchange, settings);
   if (settings.method !== undefined && !isToken(method)) return `"${method}" is no method for the upstream`;
-  const upgrade = upgradeToSend(exchange, settings);
-  let text = `${method} ${uri} HTTP/1.${settings.httpVersion === 10 ? '0' : '1'}\r\n`;
+  const upgrade = handshake?.isOurs ? 'websocket' : upgradeToSend(exchange, settings);
+  const httpVersion = handshake?.isOurs ? 11 : settings.httpVersion;
+  const ours = handshake?.names ?? NO_NAMES;
+  let text = `${method} ${uri} HTTP/1.${httpVersion === 10 ? '0' : '1'}\r\n`;
   for (const { name, lowerName, value } of settings.setHeaders) {
-    const said = headerValue(lowerName, value(exchange), upgrade) || hostInstead(lowerName, settings, target);
+    if (ours.has(lowerName)) continue;
+    const said = headerValue(lowerName, value(exchange), upgrade) || hostInstead(lowerName, httpVersion, target);
     if (said === '') continue;
     if (!isFieldValue(said))
       return `header "${name}" of the request to the upstream has a character that ends the line`;
@@ -60,15 +78,17 @@ export function proxyRequestHead(
   }
   if (bodyLength >= 0) text += `Content-Length: ${bodyLength}\r\n`;
   else if (bodyLength === CHUNKED) text += 'Transfer-Encoding: chunked\r\n';
-  if (settings.passRequestHeaders) text += passedFields(exchange, settings);
-  return { text: `${text}\r\n`, method, upgrade };
+  if (handshake !== undefined) text += handshake.fields;
+  if (settings.passRequestHeaders) text += passedFields(exchange, settings, ours);
+  return { text: `${text}\r\n`, method, upgrade, handshake };
 }
 
 /**
  * The value of `Upgrade`, where the configuration sends one. Only a GET of HTTP/1.1 without a body can be upgraded: anything else is
- * passed on as the plain request that it is. `h2c` never is: behind it a client could speak to the peer past every location.
+ * passed on as the plain request that it is, and so is what is asked for the page of an error, whose status no upgrade could have.
+ * `h2c` never is: behind it a client could speak to the peer past every location.
  */
-function upgradeToSend(exchange: Exchange, settings: ProxySettings): string {
+export function upgradeToSend(exchange: Exchange, settings: ProxySettings): string {
   if (!mayUpgrade(exchange)) return '';
   const set = settings.setHeaders.find(({ lowerName }) => lowerName === 'upgrade');
   const value = set?.value(exchange) ?? '';
@@ -80,8 +100,9 @@ export function methodFor(exchange: Exchange, { method }: ProxySettings): string
   return method === undefined ? exchange.method : method(exchange) || exchange.method;
 }
 
-function mayUpgrade({ head, method }: Exchange): boolean {
-  return head.connectionUpgrade && head.upgrade !== '' && head.version === 11 && method === 'GET' && !head.hasBody;
+function mayUpgrade({ head, method, errorStatus }: Exchange): boolean {
+  const isAsked = head.connectionUpgrade && head.upgrade !== '';
+  return isAsked && head.version === 11 && method === 'GET' && !head.hasBody && errorStatus === 0;
 }
 
 /** With its version or without: `h2c/1`. */
@@ -94,17 +115,18 @@ function headerValue(lowerName: string, value: string, upgrade: string): string 
 }
 
 /** HTTP/1.1 has no request without `Host` (RFC 9112 3.2): an empty one is the peer's own name. */
-function hostInstead(lowerName: string, settings: ProxySettings, target: ProxyTarget): string {
-  return lowerName === 'host' && settings.httpVersion === 11 ? target.host : '';
+function hostInstead(lowerName: string, httpVersion: number, target: ProxyTarget): string {
+  return lowerName === 'host' && httpVersion === 11 ? target.host : '';
 }
 
-function passedFields(exchange: Exchange, settings: ProxySettings): string {
+function passedFields(exchange: Exchange, settings: ProxySettings, ours: ReadonlySet<string>): string {
   const { headers } = exchange.head;
   const named = fieldsNamedByConnection(exchange);
   let text = '';
   for (let i = 0; i < headers.length; i++) {
     const lowerName = headers.lowerNameAt(i);
     if (NEVER_PASSED.has(lowerName) || named.has(lowerName) || settings.setNames.has(lowerName)) continue;
+    if (ours.size > 0 && ours.has(lowerName)) continue;
     text += `${headers.nameAt(i)}: ${headers.valueAt(i)}\r\n`;
   }
   return text;

@@ -1,34 +1,15 @@
-// The upgrade: the opening handshake is checked on both sides, then the tunnel is opened.
+// The answer side of an upgrade: the peer's 101 is checked, then the tunnel is opened.
 
 import type { Exchange, LocationSettings, TunnelTrace, UpstreamTrace } from '../exchange/exchange.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import type { Peer } from '../upstream/peer.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
-import { checkHandshakeAnswer, checkOpeningHandshake } from '../websocket/handshake.ts';
-import { extensionNames, hasToken, listMembers } from '../websocket/token-list.ts';
+import { checkHandshakeAnswer } from '../websocket/handshake.ts';
+import { extensionNames, listMembers } from '../websocket/token-list.ts';
 import { Tunnel, type TunnelOwner, type TunnelSettings } from '../websocket/tunnel.ts';
 import { leaveOutPage } from './answer.ts';
 import type { ProxyRequestHead } from './proxy-request.ts';
 import type { ProxySettings } from './proxy-settings.ts';
-
-/**
- * Checks what a client asks before anyone is dialled, where the configuration would pass `Upgrade: websocket` on.
- * @returns the status to refuse it with; undefined: go on
- */
-export function refuseHandshake(exchange: Exchange, settings: ProxySettings): number | undefined {
-  const { head } = exchange;
-  if (!hasToken(head.upgrade, 'websocket') || !settings.setNames.has('upgrade')) return undefined;
-  const checked = checkOpeningHandshake({
-    method: head.method,
-    httpVersion: head.version,
-    headers: (lowerName) => head.headers.getJoined(lowerName),
-    hasBody: head.hasBody,
-  });
-  if (checked.ok) return undefined;
-  exchange.log('info', `client sent invalid WebSocket handshake: ${checked.reason}`);
-  for (const [name, value] of checked.headers) exchange.answer.add(name, value);
-  return checked.status;
-}
 
 /**
  * Opens the tunnel after a peer's 101: `exchange.answer` has the fields to pass on.
@@ -99,8 +80,8 @@ function agreement(
     status: head.status,
     headers: (lowerName) => head.headers.getJoined(lowerName),
     key: headers.get('sec-websocket-key') ?? '',
-    offeredProtocols: listMembers(headers.getJoined('sec-websocket-protocol')),
-    offeredExtensions: extensionNames(headers.getJoined('sec-websocket-extensions')),
+    offeredProtocols: request.handshake?.protocols ?? listMembers(headers.getJoined('sec-websocket-protocol')),
+    offeredExtensions: request.handshake?.extensions ?? extensionNames(headers.getJoined('sec-websocket-extensions')),
   });
   return checked.ok ? { followFrames: true, deflate: checked.deflate } : checked.fault;
 }

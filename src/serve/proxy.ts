@@ -3,6 +3,7 @@
 
 import type { ClientWatcher } from '../exchange/client-link.ts';
 import type { Exchange, UpstreamTrace } from '../exchange/exchange.ts';
+import { newUpstreamTrace } from '../exchange/traces.ts';
 import { DONE, type Verdict } from '../exchange/verdict.ts';
 import type { Headers } from '../http1/headers.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
@@ -14,18 +15,21 @@ import type { UpstreamWatcher } from '../upstream/upstream-watcher.ts';
 import { accelBuffering, accelRedirect, followAccelRedirect, obeyAccelManners } from './proxy-accel.ts';
 import { type AnswerOwner, ProxyAnswer } from './proxy-answer.ts';
 import { type BodyOwner, lengthOfNone, needsBody, ProxyBody } from './proxy-body.ts';
-import { framingOf, type ProxyRequestHead, peerUrl, proxyRequestHead } from './proxy-request.ts';
+import { takeHandshake } from './proxy-handshake.ts';
+import { framingOf, type PassedHandshake, type ProxyRequestHead, peerUrl, proxyRequestHead } from './proxy-request.ts';
 import { passToMadeUp } from './proxy-resolve.ts';
 import { informationalFields, takeAnswerHead } from './proxy-response.ts';
 import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
-import { openTunnel, refuseHandshake } from './proxy-websocket.ts';
+import { openTunnel } from './proxy-websocket.ts';
 import { forceRange } from './ranges.ts';
 
 /** The content handler of a location with proxy_pass. */
 export function proxyPass(exchange: Exchange, settings: ProxySettings): Verdict {
   const { target } = settings;
-  if (typeof target !== 'function') return new ProxyPass(exchange, settings, target).start();
-  const pass = (found: ProxyTarget): Verdict => new ProxyPass(exchange, settings, found).start();
+  const handshake = takeHandshake(exchange, settings);
+  if (typeof handshake === 'number') return handshake;
+  if (typeof target !== 'function') return new ProxyPass(exchange, settings, target, handshake).start();
+  const pass = (found: ProxyTarget): Verdict => new ProxyPass(exchange, settings, found, handshake).start();
   return passToMadeUp(exchange, target(exchange), settings.ignoreClientAbort, pass);
 }
 
@@ -35,6 +39,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
   readonly exchange: Exchange;
   readonly settings: ProxySettings;
   readonly target: ProxyTarget;
+  readonly #handshake: PassedHandshake | undefined;
   readonly #attempts: Attempts;
 
   #connection: UpstreamConnection | undefined = undefined;
@@ -54,18 +59,22 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
   /** proxy_buffering, or what the peer says of it. */
   #buffering: boolean;
 
-  constructor(exchange: Exchange, settings: ProxySettings, target: ProxyTarget) {
+  constructor(
+    exchange: Exchange,
+    settings: ProxySettings,
+    target: ProxyTarget,
+    handshake: PassedHandshake | undefined,
+  ) {
     this.exchange = exchange;
     this.settings = settings;
     this.target = target;
+    this.#handshake = handshake;
     this.#buffering = settings.buffering;
     this.#attempts = new Attempts(target.upstream.select(exchange), settings.next);
   }
 
   start(): Verdict {
     const { exchange, settings } = this;
-    const refused = refuseHandshake(exchange, settings);
-    if (refused !== undefined) return refused;
     exchange.watcher = this;
     exchange.proxied = this.target;
     // What other groups were asked before, is told apart: `$upstream_addr` has a colon there.
@@ -128,7 +137,8 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
   }
 
   #writeHead(): ProxyRequestHead | undefined {
-    const head = proxyRequestHead(this.exchange, this.settings, this.target, this.#bodyLength);
+    const { exchange, settings, target } = this;
+    const head = proxyRequestHead(exchange, settings, target, this.#bodyLength, this.#handshake);
     if (typeof head !== 'string') return head;
     this.#refuse(500, head);
     return undefined;
@@ -389,17 +399,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
 
   #newTrace(address: string, server = ''): UpstreamTrace {
     this.#attemptStart = performance.now();
-    const trace = {
-      address,
-      server,
-      status: 0,
-      connectTime: -1,
-      headerTime: -1,
-      responseTime: -1,
-      bytesReceived: 0,
-      bytesSent: 0,
-      responseLength: 0,
-    };
+    const trace = newUpstreamTrace(address, server);
     this.exchange.upstreams ??= [];
     this.exchange.upstreams.push(trace);
     return trace;

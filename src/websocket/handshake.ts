@@ -112,12 +112,17 @@ function faultInHeaders(headers: HeaderLookup): string | undefined {
   return undefined;
 }
 
-/** Tells the version that we speak (RFC 6455 section 4.4), and names the protocol (RFC 9110 section 15.5.22). */
+/** Tells the version that we speak (RFC 6455 section 4.4). */
 function wrongVersion(version: string | undefined): RefusedHandshake {
   const reason =
     version === undefined
       ? 'there is no "Sec-WebSocket-Version" header'
       : `the "Sec-WebSocket-Version" header is not "${VERSION}"`;
+  return wantsWebSocket(reason);
+}
+
+/** What a request is told where only WebSockets are served (RFC 9110 section 15.5.22). */
+export function wantsWebSocket(reason: string): RefusedHandshake {
   return refusal(426, reason, [
     ['Sec-WebSocket-Version', VERSION],
     ['Upgrade', 'websocket'],

@@ -17,7 +17,12 @@ export function hasToken(value: string | undefined, token: string): boolean {
 
 /** The names in a list of extensions in lower case, without their parameters: `permessage-deflate; client_max_window_bits`. */
 export function extensionNames(value: string | undefined): string[] {
-  return listMembers(value).map((member) => (member.split(';', 1)[0] as string).trimEnd().toLowerCase());
+  return listMembers(value).map(extensionName);
+}
+
+/** Of one member of such a list. */
+export function extensionName(member: string): string {
+  return (member.split(';', 1)[0] as string).trimEnd().toLowerCase();
 }
 
 function trimmed(members: readonly string[]): string[] {

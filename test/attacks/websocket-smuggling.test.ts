@@ -166,7 +166,7 @@ test('a 101 that is not the answer to what was asked is a 502, the backend is cl
 });
 
 test('a 101 that nobody asked for is a 502: for a plain request, for a POST, and where the location passes no Upgrade', async (t) => {
-  const server = `${SERVER} location /plain { proxy_pass http://backend; }`;
+  const server = `${SERVER} location /plain { websocket off; proxy_pass http://backend; }`;
   const asked = [
     'GET /ws HTTP/1.1\r\nHost: a\r\n\r\n',
     'POST /ws HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi',
