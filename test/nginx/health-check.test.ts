@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { selfSignedCertificate } from '../support/certificates.ts';
-import { BROKEN, CHECK_URI, type CheckedPeer, startCheckedPeer } from '../support/checked-peer.ts';
+import { BROKEN, CHECK_URI, type CheckedPeer, OK, startCheckedPeer } from '../support/checked-peer.ts';
 import { gatewayFromConfig, type RunningGateway } from '../support/gateway-from-config.ts';
 import { ask } from '../support/raw-http.ts';
 import { until } from '../support/until.ts';
@@ -93,6 +93,46 @@ test('a server that has gone is noticed without a client, and found again when i
   await one.listen();
   await logged(gateway, 'peer is healthy');
   assert.deepEqual(new Set(await answersOf(gateway, 4)), new Set(['one', 'two']));
+});
+
+test('with slow_start a server that has become healthy gets its share little by little', async (t) => {
+  const one = await startCheckedPeer(t, 'one');
+  const two = await startCheckedPeer(t, 'two');
+  one.answer = BROKEN;
+  const gateway = await gatewayFromConfig({
+    http: `
+      upstream app { zone app 64k; server 127.0.0.1:${one.port} slow_start=1h; server 127.0.0.1:${two.port}; }
+      server {
+        listen 127.0.0.1:8080;
+        location / { proxy_pass http://app; health_check ${FAST} uri=${CHECK_URI}; }
+      }`,
+  });
+  t.after(() => gateway.stop());
+  await logged(gateway, 'peer is unhealthy');
+  one.answer = OK;
+  await logged(gateway, 'peer is healthy');
+  assert.deepEqual(new Set(await answersOf(gateway, 20)), new Set(['two']));
+  two.answer = BROKEN;
+  await until('the first one alone', async () => (await whoAnswers(gateway)) === 'one');
+});
+
+test('a client that is bound to an unhealthy server gets another one', async (t) => {
+  const [gateway, one] = await pair(t, { upstream: 'sticky cookie srv;' });
+  const bound = async (): Promise<string> => {
+    for (;;) {
+      const { text, headers } = await ask(gateway.port(), 'GET /');
+      if (text === 'one') return (headers.get('set-cookie') ?? '').split(';')[0] as string;
+    }
+  };
+  const cookie = await bound();
+  const again = async (): Promise<string> => (await ask(gateway.port(), 'GET /', `Cookie: ${cookie}`)).text;
+  assert.equal(await again(), 'one');
+  one.answer = BROKEN;
+  await logged(gateway, 'peer is unhealthy');
+  assert.equal(await again(), 'two');
+  one.answer = OK;
+  await logged(gateway, 'peer is healthy');
+  assert.equal(await again(), 'one');
 });
 
 test('fails= and passes= count checks one after the other', async (t) => {
