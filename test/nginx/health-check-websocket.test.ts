@@ -125,6 +125,7 @@ test('a server whose application hangs is unhealthy, though it accepts and upgra
 for (const [what, frame, reason] of [
   ['closes', Buffer.of(0x88, 2, 0x03, 0xf3), /upstream closed with code 1011/],
   ['sends what is no frame', Buffer.from('HTTP'), /upstream sent no valid frame: reserved bits/],
+  ['sends nothing but pings', Buffer.alloc(2 * 200, Buffer.of(0x89, 0)), /upstream sends too many pings/],
   ['sends masked frames', Buffer.of(0x8a, 0x80, 1, 2, 3, 4), /upstream sent no valid frame: frame masked/],
 ] as const) {
   test(`a server that ${what} is unhealthy`, async (t) => {

@@ -214,6 +214,35 @@ test('connections are kept for checks within keepalive_time, and made anew when 
   );
 });
 
+test('an answer of which only the head is looked at is still taken to its end', async (t) => {
+  const [gateway, one] = await pair(t);
+  let cut = 0;
+  let whole = 0;
+  one.answer = (response) => {
+    response.on('close', () => (response.writableFinished ? whole++ : cut++));
+    response.write('begun');
+    setTimeout(() => response.end(Buffer.alloc(100_000)), 30);
+  };
+  await until('some of them', () => whole >= 3);
+  assert.equal(cut, 0);
+  gateway.stop();
+});
+
+test('an answer without an end is health, and is given up', async (t) => {
+  const [gateway, one] = await pair(t);
+  let closed = 0;
+  one.answer = (response) => {
+    response.on('close', () => closed++);
+    response.write('events follow');
+  };
+  await one.checked(3);
+  assert.deepEqual(
+    gateway.lines().filter((line) => line.includes('unhealthy')),
+    [],
+  );
+  await until('the end of one', () => closed > 0);
+});
+
 test('each check has its own connection without it', async (t) => {
   const [, one] = await pair(t);
   await one.checked(3);

@@ -29,10 +29,14 @@ import {
 const MOST_KEPT = 1024;
 /** ms that a kept connection may be idle: longer than any reasonable interval. */
 const LONGEST_IDLE = 3_600_000;
+/** ms that the rest of an answer may take of which nobody wants to know more. */
+const REST_WITHIN = 1000;
 
 export class HttpProber implements Prober {
   readonly settings: ProbeSettings;
   readonly pool: KeepalivePool<UpstreamConnection>;
+  /** Checks that have ended, whose connections have not. */
+  readonly ending = new Set<RunningProbe>();
 
   constructor(settings: ProbeSettings) {
     this.settings = settings;
@@ -50,6 +54,7 @@ export class HttpProber implements Prober {
 
   close(): void {
     this.pool.close();
+    for (const probe of [...this.ending]) probe.cancel();
   }
 }
 
@@ -84,6 +89,7 @@ class HttpProbe implements RunningProbe, UpstreamWatcher, DeadlineOwner {
     this.#done = undefined;
     this.#limit.clear();
     this.#connection?.close();
+    this.#prober.ending.delete(this);
   }
 
   deadlineReached(): void {
@@ -124,8 +130,17 @@ class HttpProbe implements RunningProbe, UpstreamWatcher, DeadlineOwner {
     this.#exchange.upstreamHead = head;
     const mismatch = testHead(tests, head) ?? testVariables(tests, this.#exchange);
     if (mismatch !== undefined) this.#end(failedBy(mismatch));
-    // What follows a 101 is no body, and nobody waits for one that he does not look at.
-    else if (head.status === 101 || (tests.body.length === 0 && keepaliveTime === 0)) this.#examine();
+    else if (head.status === 101) this.#examine();
+    else if (tests.body.length === 0 && keepaliveTime === 0) this.#endBeforeBody();
+  }
+
+  /** Nobody looks at the body, so nobody waits for it; but a connection that were closed before it would look like a fault to the peer. */
+  #endBeforeBody(): void {
+    const done = this.#done;
+    this.#done = undefined;
+    this.#limit.set(REST_WITHIN);
+    this.#prober.ending.add(this);
+    done?.({ passed: true, action: lastAction(this.#prober.settings.tests) });
   }
 
   upstreamBody(bytes: Buffer, start: number, end: number): void {

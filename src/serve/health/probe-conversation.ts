@@ -8,6 +8,9 @@ import { CONTROL_BIT, Opcode } from '../../websocket/opcode.ts';
 import { fits, type MatchTests, MOST_EXAMINED } from './match-tests.ts';
 
 const PING_BYTES = 8;
+/** More pings of the peer's, and more bytes, than a check has time for: what is written to it must not pile up. */
+const MOST_PINGS = 100;
+const MOST_BYTES = 64 * MOST_EXAMINED;
 
 /** One after the other: the pong is awaited, then the message, then it is over. */
 export class ProbeConversation {
@@ -22,6 +25,8 @@ export class ProbeConversation {
   /** What has come of the message, as a byte string, and of a control frame. */
   #message = '';
   #control = '';
+  #pings = 0;
+  #bytes = 0;
 
   constructor(tests: MatchTests, send: (frame: Buffer) => void) {
     this.#tests = tests;
@@ -39,6 +44,8 @@ export class ProbeConversation {
 
   read(bytes: Buffer, start: number, end: number): void {
     const reader = this.#reader;
+    this.#bytes += end - start;
+    if (this.#bytes > MOST_BYTES) this.#fail('upstream sends too much');
     for (let at = start; at < end && this.outcome === undefined; ) {
       const inPayload = reader.inPayload && reader.opcode !== Opcode.close;
       const next = reader.advance(bytes, at, end);
@@ -63,7 +70,7 @@ export class ProbeConversation {
     }
     const payload = Buffer.from(this.#control, 'latin1');
     this.#control = '';
-    if (opcode === Opcode.ping) this.#send(pongFrame(payload, true));
+    if (opcode === Opcode.ping) this.#pingCame(payload);
     else if (opcode === Opcode.pong && payload.equals(this.#ping)) this.#pongCame();
   }
 
@@ -75,6 +82,11 @@ export class ProbeConversation {
     if (expect === undefined || !fits(() => expect(message))) return;
     if (this.#hasPong) this.#pass();
     else this.#hasGreeted = true;
+  }
+
+  #pingCame(payload: Buffer): void {
+    if (++this.#pings > MOST_PINGS) this.#fail('upstream sends too many pings');
+    else this.#send(pongFrame(payload, true));
   }
 
   #pongCame(): void {

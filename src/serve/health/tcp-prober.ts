@@ -23,6 +23,9 @@ import {
   tlsNameOf,
 } from './probe-settings.ts';
 
+/** A peer that says its piece in more parts than this does not say it. */
+const MOST_PARTS = 1000;
+
 export class TcpProber implements Prober {
   readonly settings: ProbeSettings;
   readonly leaving = new LeavingPeers();
@@ -53,6 +56,7 @@ class TcpProbe implements RunningProbe, ConnectWatcher, ChannelOwner, DeadlineOw
   #connect: PeerConnect | undefined = undefined;
   #channel: Channel | undefined = undefined;
   #said = '';
+  #parts = 0;
 
   constructor(prober: TcpProber, done: ProbeDone) {
     this.#prober = prober;
@@ -111,7 +115,7 @@ class TcpProbe implements RunningProbe, ConnectWatcher, ChannelOwner, DeadlineOw
     this.#waiting.touch();
     this.#said += bytes.toString('latin1', start, Math.min(end, start + MOST_EXAMINED - this.#said.length));
     if (expect === undefined || fits(() => expect(this.#said))) this.#pass('checking data');
-    else if (this.#said.length === MOST_EXAMINED) this.#mismatch();
+    else if (this.#said.length === MOST_EXAMINED || ++this.#parts > MOST_PARTS) this.#mismatch();
   }
 
   channelEnd(): void {
