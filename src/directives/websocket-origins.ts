@@ -20,9 +20,10 @@ function readOrigin(text: string, { at }: Argument, _directive: string, warn: Wa
   if (!text.startsWith('~')) return readName(text);
   const source = text.slice(1);
   if (source === '') throw new ConfigError('empty regex in "~"');
+  const { regexp } = compilePattern(source, { insensitive: true, at });
   if (!source.startsWith('^') || !source.endsWith('$'))
     warn(`"${text}" fits longer origins, too: an expression for origins should begin with "^" and end with "$"`, at);
-  return { kind: 'pattern', pattern: compilePattern(source, { insensitive: true, at }).regexp };
+  return { kind: 'pattern', pattern: regexp };
 }
 
 const WRITTEN = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(\*\.|\.)?(\[[^\]]+\]|[^\s:/?#@[\]*,]+)(?::(\d{1,5}|\*))?$/i;

@@ -40,6 +40,27 @@ test('1-websocket.conf: a WebSocket is upgraded and passed through both ways', a
   assert.match(gateway.sockgate.errorLog(), /\[warn\].*in .*nginx\.conf:\d+/);
 });
 
+/** Without what a WebSocket needs in nginx. */
+const withoutBoilerplate = (conf: string): string =>
+  conf.replaceAll(/proxy_http_version 1\.1;|proxy_set_header (?:Upgrade|Connection) [^;]*;/g, '');
+
+test('1-websocket.conf and 2-wss.conf: without the lines on headers and on the version they do the same', async (t) => {
+  const plain = await WsPeer.start(t);
+  const secure = await startTlsPeer(t);
+  for (const [file, port] of [
+    ['1-websocket.conf', plain.port],
+    ['2-wss.conf', secure.port],
+  ] as const) {
+    const server = withoutBoilerplate(article(file));
+    assert.doesNotMatch(server, /upgrade|http_version/i);
+    const gateway = await startGateway(t, { http: `upstream backend { server 127.0.0.1:${port}; }`, server });
+    for (const scheme of SCHEMES)
+      assert.equal(await (await connect(t, gateway, scheme, '/websocket/room')).ask('hello'), 'hello');
+    // Clients follow no redirect.
+    assert.equal(await (await connect(t, gateway, 'ws', '/websocket')).ask('hello'), 'hello');
+  }
+});
+
 test('2-wss.conf: TLS to a backend whose certificate nobody vouches for, and its sessions are resumed', async (t) => {
   const peer = await startTlsPeer(t);
   const http = `upstream backend { server 127.0.0.1:${peer.port}; }`;
