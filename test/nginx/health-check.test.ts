@@ -2,10 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { selfSignedCertificate } from '../support/certificates.ts';
 import { BROKEN, CHECK_URI, type CheckedPeer, OK, startCheckedPeer } from '../support/checked-peer.ts';
+import { DnsServer, dnsZone } from '../support/dns-server.ts';
 import { gatewayFromConfig, type RunningGateway } from '../support/gateway-from-config.ts';
 import { ask } from '../support/raw-http.ts';
 import { until } from '../support/until.ts';
@@ -286,6 +288,37 @@ test('a mandatory check comes before the first client', async (t) => {
   assert.equal(await whoAnswers(gateway), 'one');
 });
 
+test('addresses that a name is resolved to are checked as they come', async (t) => {
+  const records = (...addresses: string[]) => addresses.map((data) => ({ type: 'A' as const, data, ttl: 1 }));
+  const dns = await DnsServer.start(t, dnsZone({ 'app.test A': records('127.0.0.2') }));
+  const peer = createHttpServer((request, response) => {
+    const { localAddress } = request.socket;
+    response.statusCode = request.url === CHECK_URI && localAddress === '127.0.0.3' ? 500 : 200;
+    response.end(localAddress);
+  });
+  peer.listen(0, '0.0.0.0');
+  await once(peer, 'listening');
+  t.after(() => {
+    peer.close();
+    peer.closeAllConnections();
+  });
+  const { port } = peer.address() as AddressInfo;
+  const gateway = await gatewayFromConfig({
+    http: `
+      upstream app { zone app 64k; server app.test:${port} resolve; resolver ${dns.address} ipv6=off; }
+      server {
+        listen 127.0.0.1:8080;
+        location / { proxy_pass http://app; health_check ${FAST} uri=${CHECK_URI} mandatory; }
+      }`,
+  });
+  t.after(() => gateway.stop());
+  await logged(gateway, `peer is healthy while checking status code, health check "" of peer 127.0.0.2:${port}`);
+  dns.behaviour = dnsZone({ 'app.test A': records('127.0.0.2', '127.0.0.3', '127.0.0.4') });
+  await logged(gateway, `peer is unhealthy while checking status code, health check "" of peer 127.0.0.3:${port}`);
+  await logged(gateway, `peer is healthy while checking status code, health check "" of peer 127.0.0.4:${port}`);
+  assert.deepEqual(new Set(await answersOf(gateway, 6)), new Set(['127.0.0.2', '127.0.0.4']));
+});
+
 test('a tunnel goes on when its server becomes unhealthy, and new ones go elsewhere', async (t) => {
   const sockets: Socket[] = [];
   const upgrade = (socket: Socket): void => {
@@ -309,7 +342,6 @@ test('a tunnel goes on when its server becomes unhealthy, and new ones go elsewh
   });
   const location = 'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;';
   const gateway = await start(t, [(peer.address() as AddressInfo).port], { location });
-  const { connect } = await import('node:net');
   const client = connect(gateway.port(), '127.0.0.1');
   t.after(() => client.destroy());
   client.write('GET / HTTP/1.1\r\nHost: a\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n');
