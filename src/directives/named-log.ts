@@ -22,6 +22,8 @@ export const NO_CACHE: NamedLogPolicy = { max: 0, inactive: 10_000, minUses: 1, 
 
 const APPEND = constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY | constants.O_NONBLOCK;
 const NOT_KEPT = -1;
+/** ms; Node's timers cannot be longer than 24 days. */
+const LONGEST_SWEEP = 2 ** 30;
 
 export interface NamedLogOptions {
   /** The file's absolute path, a byte string. */
@@ -90,6 +92,7 @@ class OpenFiles {
   /** By path, the one used longest ago first. */
   readonly #files = new Map<string, OpenFile>();
   #sweep: NodeJS.Timeout | undefined = undefined;
+  #sweepAt = Number.POSITIVE_INFINITY;
 
   /** @throws the system's error */
   append(path: string, line: string, policy: NamedLogPolicy): void {
@@ -130,7 +133,16 @@ class OpenFiles {
     this.#files.delete(path);
     this.#makeRoom(max);
     this.#files.set(path, file);
-    this.#sweep ??= setTimeout(() => this.#closeInactive(), inactive).unref();
+    this.#sweepIn(inactive);
+  }
+
+  /** A file that may stay for an hour must not keep those waiting that may stay for a second. */
+  #sweepIn(ms: number): void {
+    const at = Date.now() + ms;
+    if (at >= this.#sweepAt) return;
+    clearTimeout(this.#sweep);
+    this.#sweepAt = at;
+    this.#sweep = setTimeout(() => this.#closeInactive(), Math.min(ms, LONGEST_SWEEP)).unref();
   }
 
   #makeRoom(max: number): void {
@@ -154,7 +166,8 @@ class OpenFiles {
       close(file);
       this.#files.delete(path);
     }
-    this.#sweep = this.#files.size === 0 ? undefined : setTimeout(() => this.#closeInactive(), next).unref();
+    this.#sweepAt = Number.POSITIVE_INFINITY;
+    if (this.#files.size > 0) this.#sweepIn(next);
   }
 }
 
