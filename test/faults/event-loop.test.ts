@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmdirSync, truncateSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { bestOf } from '../support/best-of.ts';
 import { ask } from '../support/raw-http.ts';
+import { SKIP_UNLESS_ROOT, smallFileSystem } from '../support/small-file-system.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { until } from '../support/until.ts';
 import { ProbedGateway } from './probed-gateway.ts';
@@ -76,10 +76,8 @@ test('a log on a full disk costs lines, and neither requests nor time', async (t
   await gateway.alive(/\/dev\/full/);
 });
 
-const isRoot = process.getuid?.() === 0;
-
 test('a log on a small file system that fills up goes on when there is room again', {
-  skip: isRoot ? false : 'only root can mount',
+  skip: SKIP_UNLESS_ROOT,
 }, async (t) => {
   const folder = smallFileSystem(t);
   if (folder === undefined) return;
@@ -94,20 +92,6 @@ test('a log on a small file system that fills up goes on when there is room agai
   });
   await gateway.alive(/No space left/);
 });
-
-/** 64 kB of its own; undefined, and the test is left out, where that is not allowed. */
-function smallFileSystem(t: TestContext): string | undefined {
-  const folder = mkdtempSync(join(tmpdir(), 'sockgate-small-'));
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=777', 'tmpfs', folder]);
-  t.after(() => {
-    // The gateway may still be writing: the folder goes when it has ended.
-    if (mounted.status === 0) spawnSync('umount', ['-l', folder]);
-    rmdirSync(folder);
-  });
-  if (mounted.status === 0) return folder;
-  t.skip('only a root that may mount can have a small file system');
-  return undefined;
-}
 
 test('a log pipe that nobody reads costs lines, and neither requests nor time', async (t) => {
   const folder = temporaryFolder(t, {});
