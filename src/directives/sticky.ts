@@ -41,14 +41,23 @@ interface WrittenRoute {
   readonly lookups: readonly Argument[];
 }
 
-type Written = (WrittenCookie | WrittenLearn | WrittenRoute) & { readonly at: Position };
+interface WrittenEngineio {
+  readonly kind: 'engineio';
+  readonly zone: WrittenLearn['zone'] | undefined;
+  readonly timeout: number;
+}
+
+type WrittenKind = WrittenCookie | WrittenLearn | WrittenRoute | WrittenEngineio;
+type Written = WrittenKind & { readonly at: Position };
 
 /** nginx's default `timeout` of learn: 10 minutes, in ms. */
-const LEARN_TIMEOUT = 600_000;
+const SESSION_TIMEOUT = 600_000;
+/** Bytes of a zone of engineio that has none of its own: some 25 000 sessions at a time. */
+const ENGINEIO_ZONE = 4 * 1024 * 1024;
 
 export const stickyKind: Kind<'sticky', Written> = {
   name: 'sticky',
-  syntax: 'cookie name [parameters] | route [$variable ...] | learn parameters',
+  syntax: 'cookie name [parameters] | route [$variable ...] | learn parameters | engineio [parameters]',
   takes: 'rest',
   parse: (args) => {
     const [kind, ...rest] = args as readonly [Argument, ...Argument[]];
@@ -56,7 +65,7 @@ export const stickyKind: Kind<'sticky', Written> = {
   },
 };
 
-function readKind(kind: Argument, rest: readonly Argument[]): WrittenCookie | WrittenLearn | WrittenRoute {
+function readKind(kind: Argument, rest: readonly Argument[]): WrittenKind {
   switch (kind.text) {
     case 'cookie':
       return readCookie(kind, rest);
@@ -64,8 +73,12 @@ function readKind(kind: Argument, rest: readonly Argument[]): WrittenCookie | Wr
       return { kind: 'route', lookups: rest.map(readVariable) };
     case 'learn':
       return new LearnReader(kind).read(rest);
+    case 'engineio':
+      return readEngineio(rest);
     default:
-      throw new ConfigError(`unknown parameter "${kind.text}"`, kind.at, { mend: 'it must be cookie, route or learn' });
+      throw new ConfigError(`unknown parameter "${kind.text}"`, kind.at, {
+        mend: 'it must be cookie, route, learn or engineio',
+      });
   }
 }
 
@@ -154,7 +167,7 @@ class LearnReader {
       creates: this.#creates,
       lookups: this.#lookups,
       zone: this.#zone,
-      timeout: this.#timeout ?? LEARN_TIMEOUT,
+      timeout: this.#timeout ?? SESSION_TIMEOUT,
       header: this.#header,
     };
   }
@@ -181,22 +194,43 @@ class LearnReader {
 
   #readTimeout(given: Argument): void {
     if (this.#timeout !== undefined) throw wrong('duplicate timeout', given);
-    const ms = parseTime(afterEquals(given).text, 'ms');
-    if (ms === undefined || ms === 0) throw wrong('invalid timeout', given);
-    this.#timeout = ms;
+    this.#timeout = readTimeout(given);
   }
 
   #readZone(given: Argument): void {
     if (this.#zone !== undefined) throw wrong('duplicate zone', given);
-    const { text } = afterEquals(given);
-    const colon = text.indexOf(':');
-    if (colon < 0) throw wrong('zone size is not specified', given);
-    if (colon === 0) throw wrong('zone name is not specified', given);
-    const size = parseSize(text.slice(colon + 1), 'km');
-    if (size === undefined) throw wrong('invalid zone size', given);
-    if (size < SMALLEST_ZONE) throw wrong('zone is too small', given);
-    this.#zone = { name: text.slice(0, colon), size, at: given.at };
+    this.#zone = readZone(given);
   }
+}
+
+function readTimeout(given: Argument): number {
+  const ms = parseTime(afterEquals(given).text, 'ms');
+  if (ms === undefined || ms === 0) throw wrong('invalid timeout', given);
+  return ms;
+}
+
+function readZone(given: Argument): WrittenLearn['zone'] {
+  const { text } = afterEquals(given);
+  const colon = text.indexOf(':');
+  if (colon < 0) throw wrong('zone size is not specified', given);
+  if (colon === 0) throw wrong('zone name is not specified', given);
+  const size = parseSize(text.slice(colon + 1), 'km');
+  if (size === undefined) throw wrong('invalid zone size', given);
+  if (size < SMALLEST_ZONE) throw wrong('zone is too small', given);
+  return { name: text.slice(0, colon), size, at: given.at };
+}
+
+function readEngineio(parameters: readonly Argument[]): WrittenEngineio {
+  let zone: WrittenEngineio['zone'];
+  let timeout: number | undefined;
+  for (const given of parameters) {
+    const name = /^(zone|timeout)=/.exec(given.text)?.[1];
+    if (name === undefined) throw new ConfigError(`unknown parameter "${given.text}"`, given.at);
+    if ((name === 'zone' ? zone : timeout) !== undefined) throw wrong(`duplicate ${name}`, given);
+    if (name === 'zone') zone = readZone(given);
+    else timeout = readTimeout(given);
+  }
+  return { kind: 'engineio', zone, timeout: timeout ?? SESSION_TIMEOUT };
 }
 
 export function stickySettings(written: Written, draft: UpstreamDraft): StickySettings {
@@ -207,6 +241,8 @@ export function stickySettings(written: Written, draft: UpstreamDraft): StickySe
       return learnSettings(written, draft);
     case 'route':
       return routeSettings(written, draft.workshop);
+    case 'engineio':
+      return engineioSettings(written, draft);
   }
 }
 
@@ -255,15 +291,9 @@ function routeSettings({ lookups, at }: WrittenRoute & { readonly at: Position }
 const LEARNERS = Symbol('upstreams by the zone of their sessions');
 
 function learnSettings(written: WrittenLearn, draft: UpstreamDraft): StickySettings {
-  const { workshop, http, name } = draft;
+  const { workshop, name } = draft;
   const { zone, creates, lookups, timeout, header } = written;
-  declareZone(http, { ...zone, use: 'sticky sessions' });
-  const learners = (http.notes.get(LEARNERS) as Map<string, string> | undefined) ?? new Map<string, string>();
-  http.notes.set(LEARNERS, learners);
-  const other = learners.get(zone.name);
-  if (other !== undefined)
-    throw new ConfigError(`sticky zone "${zone.name}" is already used in upstream "${other}"`, zone.at);
-  learners.set(zone.name, name);
+  claimZone(zone, draft);
   return {
     kind: 'learn',
     zone: zone.name,
@@ -274,3 +304,35 @@ function learnSettings(written: WrittenLearn, draft: UpstreamDraft): StickySetti
     header,
   };
 }
+
+/** The sessions of an upstream are told by the peers of that one alone. */
+function claimZone(zone: WrittenLearn['zone'], { http, name }: UpstreamDraft): void {
+  declareZone(http, { ...zone, use: 'sticky sessions' });
+  const learners = (http.notes.get(LEARNERS) as Map<string, string> | undefined) ?? new Map<string, string>();
+  http.notes.set(LEARNERS, learners);
+  const other = learners.get(zone.name);
+  if (other !== undefined)
+    throw new ConfigError(`sticky zone "${zone.name}" is already used in upstream "${other}"`, zone.at);
+  learners.set(zone.name, name);
+}
+
+function engineioSettings(written: WrittenEngineio & { readonly at: Position }, draft: UpstreamDraft): StickySettings {
+  const { workshop, name } = draft;
+  if (written.zone !== undefined) claimZone(written.zone, draft);
+  const zone = written.zone ?? { name, size: ENGINEIO_ZONE };
+  const argument = (called: string): Text => workshop.text(parseTemplate(`$arg_${called}`, written.at));
+  const session = argument('sid');
+  return {
+    kind: 'engineio',
+    zone: zone.name,
+    sessions: workshop.zones.cache(`sticky engineio ${zone.name} of ${name}, ${zone.size} bytes`, zone.size),
+    version: argument('EIO'),
+    session: (exchange) => percentDecoded(session(exchange)),
+    timeout: written.timeout,
+  };
+}
+
+const percentDecoded = (text: string): string =>
+  text.includes('%')
+    ? text.replace(/%([\da-f]{2})/gi, (_, code: string) => String.fromCharCode(parseInt(code, 16)))
+    : text;

@@ -120,10 +120,10 @@ const table = directives({
   sticky: {
     in: ['upstream'],
     args: [stickyKind],
-    doc: 'The same client to the same server. `cookie NAME`: by a cookie that each answer sets (`expires=TIME|max domain= path= httponly secure samesite=`). `route $variable …`: the first variable that is not empty names the server by its `route` (or the MD5 of its address). `learn create=$variable lookup=$variable zone=NAME:SIZE [timeout=10m] [header]`: by sessions that the servers make. Bare `sticky route`: the gateway itself sets a cookie `route`; clients without one are spread by consistent hash of their address.',
+    doc: 'The same client to the same server. `cookie NAME`: by a cookie that each answer sets (`expires=TIME|max domain= path= httponly secure samesite=`). `route $variable …`: the first variable that is not empty names the server by its `route` (or the MD5 of its address). `learn create=$variable lookup=$variable zone=NAME:SIZE [timeout=10m] [header]`: by sessions that the servers make. Bare `sticky route`: the gateway itself sets a cookie `route`; clients without one are spread by consistent hash of their address. `engineio [zone=NAME:SIZE] [timeout=10m]`: by the sessions of Socket.IO and Engine.IO, without a cookie; the default zone has 4m and belongs to this upstream.',
     since: '1.29.6',
     differs:
-      'Bare `sticky route` is ours. `sticky` may stand above the method, which is a warning; nginx drops it then. `learn` learns from a 101 at once, with or without `header`. Sessions survive a reload.',
+      'Bare `sticky route` and `sticky engineio` are ours. `sticky` may stand above the method, which is a warning; nginx drops it then. `learn` learns from a 101 at once, with or without `header`. Sessions survive a reload.',
   },
 });
 

@@ -2,18 +2,21 @@
 
 import type { Exchange, LocationSettings, TunnelTrace, UpstreamTrace } from '../exchange/exchange.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
+import type { OpeningReader, Selection } from '../upstream/balance/balancer.ts';
 import type { Peer } from '../upstream/peer.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { checkHandshakeAnswer } from '../websocket/handshake.ts';
 import { extensionNames, listMembers } from '../websocket/token-list.ts';
 import { Tunnel, type TunnelOwner, type TunnelSettings } from '../websocket/tunnel.ts';
 import { leaveOutPage } from './answer.ts';
+import { OpeningWatch } from './peer-opening.ts';
 import type { ProxyRequestHead } from './proxy-request.ts';
 import type { ProxySettings } from './proxy-settings.ts';
 
 /**
  * Opens the tunnel after a peer's 101: `exchange.answer` has the fields to pass on.
  * @param upstreamPeer active for as long as the tunnel lasts
+ * @param sticky who learns from what the peer says first, if anybody
  * @returns undefined when it is open, and both channels are the tunnel's; else what is wrong with the 101
  */
 export function openTunnel(
@@ -23,9 +26,11 @@ export function openTunnel(
   head: ResponseHead,
   connection: UpstreamConnection,
   upstreamPeer: Peer,
+  sticky: Selection | undefined,
 ): string | undefined {
   const agreed = agreement(exchange, request, head);
   if (typeof agreed === 'string') return `upstream sent invalid answer to the upgrade: ${agreed}`;
+  const opening = sticky?.opening();
   const { channel, rest } = connection.detachForTunnel();
   sendSwitch(exchange, head);
   const clientChannel = exchange.link.channel;
@@ -36,11 +41,12 @@ export function openTunnel(
     settings: tunnelSettings(exchange.location, settings),
     followFrames: agreed.followFrames,
     deflate: agreed.deflate,
-    owner: new TunnelEnd(exchange, upstreamPeer),
+    owner: new TunnelEnd(exchange, upstreamPeer, sticky),
   });
   exchange.slim();
   exchange.pipeline.handedOver(exchange, tunnel);
-  tunnel.start(early, rest);
+  if (opening === undefined) tunnel.start(early, rest);
+  else startShowing(tunnel, early, rest, opening);
   return undefined;
 }
 
@@ -62,6 +68,14 @@ function tunnelSettings(location: LocationSettings, { connection }: ProxySetting
   });
   settingsOfTunnels.set(location, made);
   return made;
+}
+
+/** A channel that is read on gives its first bytes in another turn: until then somebody can be put before the tunnel's leg. */
+function startShowing(tunnel: Tunnel, early: Buffer | undefined, rest: Buffer, opening: OpeningReader): void {
+  const wantsMore = rest.length === 0 || opening.read(rest, 0, rest.length);
+  tunnel.start(early, rest);
+  const { channel } = tunnel.peer;
+  if (wantsMore) channel.owner = new OpeningWatch(opening, channel);
 }
 
 /** What was agreed on: frames to follow, or another protocol's opaque bytes; or what is wrong. */
@@ -110,10 +124,12 @@ const isWebSocket = (upgrade: string): boolean => upgrade.toLowerCase() === 'web
 class TunnelEnd implements TunnelOwner {
   readonly #exchange: Exchange;
   readonly #peer: Peer;
+  readonly #sticky: Selection | undefined;
 
-  constructor(exchange: Exchange, peer: Peer) {
+  constructor(exchange: Exchange, peer: Peer, sticky: Selection | undefined) {
     this.#exchange = exchange;
     this.#peer = peer;
+    this.#sticky = sticky;
   }
 
   tunnelEnded(tunnel: Tunnel): void {
@@ -123,6 +139,7 @@ class TunnelEnd implements TunnelOwner {
     exchange.bodyBytesSent += tunnel.peer.bytes;
     endTrace(exchange.upstreams?.at(-1), tunnel);
     this.#peer.leave();
+    this.#sticky?.tunnelEnded();
     exchange.pipeline.ended(exchange, tunnel);
   }
 }

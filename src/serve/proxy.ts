@@ -12,6 +12,7 @@ import type { Peer } from '../upstream/peer.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { UpstreamFault } from '../upstream/upstream-fault.ts';
 import type { UpstreamWatcher } from '../upstream/upstream-watcher.ts';
+import { OpeningFilter } from './peer-opening.ts';
 import { accelBuffering, accelRedirect, followAccelRedirect, obeyAccelManners } from './proxy-accel.ts';
 import { type AnswerOwner, ProxyAnswer } from './proxy-answer.ts';
 import { type BodyOwner, lengthOfNone, needsBody, ProxyBody } from './proxy-body.ts';
@@ -202,8 +203,9 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     this.#addCookie();
     takeAnswerHead(exchange, head, this.settings);
     this.#countBytes();
-    const { peer } = this.#attempts;
-    const opened = openTunnel(exchange, this.settings, request, head, connection, peer as Peer);
+    const { peer, selection } = this.#attempts;
+    const sticky = selection.followsTunnel ? selection : undefined;
+    const opened = openTunnel(exchange, this.settings, request, head, connection, peer as Peer, sticky);
     if (opened === undefined) {
       this.#attempts.becameTunnel();
       this.#connection = undefined;
@@ -224,6 +226,8 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     if (head.hasAccel && this.#obeyAccel(head)) return;
     this.#addCookie();
     takeAnswerHead(exchange, head, settings);
+    const opening = this.#attempts.selection.opening();
+    if (opening !== undefined) exchange.addBodyFilter(new OpeningFilter(opening));
     if (settings.forceRanges && !forceRange(exchange)) {
       this.#fail(416);
       return;

@@ -51,6 +51,17 @@ export class SharedCache {
     return text;
   }
 
+  /** The text of a key, of which this is a use: its entry lives on for another lifetime. */
+  use(key: Buffer, lifetime: number): string | undefined {
+    const bucket = this.#lock(key);
+    const now = ticksNow();
+    const entry = this.#entryOf(bucket, key, now, lifetime);
+    const text = entry < 0 ? undefined : this.#textAt(entry);
+    if (entry >= 0) this.#cells[entry + USED] = now;
+    this.#unlock(bucket);
+    return text;
+  }
+
   /**
    * Renews an entry, and gives it this text; where there is none, it is made if `create` says so.
    * @param text a byte string of up to LONGEST_TEXT

@@ -44,6 +44,19 @@ test('an entry that nobody uses for its lifetime has gone; finding it is no use,
   assert.equal(cache.find(key('b'), 1000), undefined);
 });
 
+test('an entry can be used and read at once', (context) => {
+  context.mock.timers.enable({ apis: ['Date'], now: 1_700_000_000_000 });
+  const cache = made();
+  assert.equal(cache.use(key('a'), 1000), undefined);
+  cache.store(key('a'), 'one', 1000, true);
+  for (let i = 0; i < 3; i++) {
+    context.mock.timers.tick(600);
+    assert.equal(cache.use(key('a'), 1000), 'one');
+  }
+  context.mock.timers.tick(1100);
+  assert.equal(cache.use(key('a'), 1000), undefined);
+});
+
 test('where it is full, what was used last stays, and it is told that something had to go', (context) => {
   context.mock.timers.enable({ apis: ['Date'], now: 1_700_000_000_000 });
   const cache = made(1024);

@@ -36,6 +36,21 @@ export interface Stickiness {
   answered(selection: Selection, exchange: Exchange, peer: Peer): void;
   /** It has done its work, without a fault; or it is a tunnel from now on. */
   finished(selection: Selection, exchange: Exchange, peer: Peer): void;
+  /** Who learns from what stands behind the answer's head; undefined: nobody. */
+  opening?(selection: Selection, exchange: Exchange, peer: Peer): OpeningReader | undefined;
+}
+
+/** Reads what a peer says first behind its answer's head, before that is passed on. It must not throw. */
+export interface OpeningReader {
+  /** The bytes are lent for the call only. @returns whether it wants to see what comes behind them */
+  read(bytes: Uint8Array, start: number, end: number): boolean;
+  /** All of an answer's body has come. */
+  end(): void;
+}
+
+/** What is to be ended with a tunnel. */
+interface Keeper {
+  end(): void;
 }
 
 /** Peers with a higher index are remembered in a set. */
@@ -59,8 +74,10 @@ export class Selection {
   hash = 0;
   rehash = 0;
   passed = 0;
-  /** Of `sticky learn`: the session that the request belongs to. */
+  /** Of `sticky learn` and `sticky engineio`: the session that the request belongs to. */
   session = '';
+  /** Of `sticky engineio`: keeps the session of a tunnel alive. */
+  keeper: Keeper | undefined = undefined;
   /** Of bare `sticky route`: what the client's cookie says, and whether it came over TLS. */
   cookieSeen = '';
   overTls = false;
@@ -155,6 +172,7 @@ export class Selection {
     const time = this.#balancer.timing === undefined ? 0 : this.#timeTaken();
     if (!this.#settled) this.#settle(peer, time);
     this.#endInflight(peer, time);
+    this.keeper?.end();
     peer.leave();
     this.peer = undefined;
   }
@@ -163,6 +181,23 @@ export class Selection {
   cookie(): string | undefined {
     if (this.#stickiness === undefined || this.#last === undefined) return undefined;
     return this.#stickiness.cookie(this, this.#exchange, this.#last);
+  }
+
+  /** What its peer says first in a tunnel is to be seen, and when the tunnel has ended is to be told. */
+  get followsTunnel(): boolean {
+    return this.#stickiness?.opening !== undefined;
+  }
+
+  /** After `becameTunnel`, where `followsTunnel` says so. */
+  tunnelEnded(): void {
+    this.keeper?.end();
+  }
+
+  /** After `succeeded`: who has to see what comes behind the answer's head, if anybody. */
+  opening(): OpeningReader | undefined {
+    const { peer } = this;
+    if (this.#stickiness?.opening === undefined || peer === undefined) return undefined;
+    return this.#stickiness.opening(this, this.#exchange, peer);
   }
 
   hasTried(index: number): boolean {

@@ -4,12 +4,18 @@ import { createHash } from 'node:crypto';
 import type { PeerSettings } from '../peer.ts';
 import type { Stickiness } from './balancer.ts';
 import { StickyCookie, type StickyCookieSettings } from './sticky-cookie.ts';
+import { StickyEngineio, type StickyEngineioSettings } from './sticky-engineio.ts';
 import { StickyLearn, type StickyLearnSettings } from './sticky-learn.ts';
 import { ownRouteId, StickyOwnCookie, type StickyOwnCookieSettings } from './sticky-own-cookie.ts';
 import { StickyRoute, type StickyRouteSettings } from './sticky-route.ts';
 
 /** https://nginx.org/en/docs/http/ngx_http_upstream_module.html#sticky */
-export type StickySettings = StickyRouteSettings | StickyCookieSettings | StickyLearnSettings | StickyOwnCookieSettings;
+export type StickySettings =
+  | StickyRouteSettings
+  | StickyCookieSettings
+  | StickyLearnSettings
+  | StickyOwnCookieSettings
+  | StickyEngineioSettings;
 
 /** What identifies a peer in a client's hands; '' where nothing is sticky. */
 export function routeIdOf(peer: PeerSettings, sticky: StickySettings | undefined): string {
@@ -28,6 +34,8 @@ export function makeStickiness(sticky: StickySettings): Stickiness {
       return new StickyLearn(sticky);
     case 'own cookie':
       return new StickyOwnCookie(sticky);
+    case 'engineio':
+      return new StickyEngineio(sticky);
   }
 }
 
