@@ -19,7 +19,6 @@ export class OpeningFilter extends BodyFilter {
   }
 
   end(): void {
-    this.#reader?.end();
     this.outlet.end();
   }
 

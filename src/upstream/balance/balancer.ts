@@ -42,10 +42,8 @@ export interface Stickiness {
 
 /** Reads what a peer says first behind its answer's head, before that is passed on. It must not throw. */
 export interface OpeningReader {
-  /** The bytes are lent for the call only. @returns whether it wants to see what comes behind them */
+  /** The bytes are lent for the call only. @returns whether it wants to see what comes behind them; false is the last call */
   read(bytes: Uint8Array, start: number, end: number): boolean;
-  /** All of an answer's body has come. */
-  end(): void;
 }
 
 /** What is to be ended with a tunnel. */

@@ -6,6 +6,8 @@ import type { OpeningReader } from './balancer.ts';
 
 /** So many bytes are looked at, and so many of what they are inflated to: an open packet has about 120. */
 const MOST = 4096;
+/** In so many pieces it may come: each time all of them are looked at. */
+const MOST_PIECES = 256;
 
 /**
  * `0{"sid":"…",…}`, as a WebSocket has it and as polling has it in version 4. In version 3 polling puts its length before it, in figures or
@@ -35,39 +37,22 @@ export class EngineioOpening implements OpeningReader {
   readonly #beginningOf: (bytes: Buffer) => Beginning;
   readonly #found: (session: string) => void;
   #bytes: Buffer = Buffer.alloc(0);
-  /** It is looked again when there are so many: not for each byte of a peer that sends them one by one. */
-  #enough = 0;
-  #over = false;
+  #pieces = 0;
 
-  /** @param found told once, from inside `read` or `end` */
+  /** @param found told once at most, from inside `read` */
   constructor(beginningOf: (bytes: Buffer) => Beginning, found: (session: string) => void) {
     this.#beginningOf = beginningOf;
     this.#found = found;
   }
 
   read(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.#over) return false;
     const taken = Math.min(end, start + MOST - this.#bytes.length);
     this.#bytes = Buffer.concat([this.#bytes, bytes.subarray(start, taken)]);
-    if (this.#bytes.length >= this.#enough || this.#isFull) this.#look();
-    return !this.#over;
-  }
-
-  end(): void {
-    if (!this.#over) this.#look();
-    this.#over = true;
-  }
-
-  get #isFull(): boolean {
-    return this.#bytes.length >= MOST;
-  }
-
-  #look(): void {
-    this.#enough = this.#bytes.length * 2;
+    this.#pieces++;
     const { text, whole } = this.#beginningOf(this.#bytes);
     const session = sessionIn(text);
-    this.#over = session !== undefined || whole || this.#isFull;
     if (session !== undefined) this.#found(session);
+    return session === undefined && !whole && this.#bytes.length < MOST && this.#pieces < MOST_PIECES;
   }
 }
 

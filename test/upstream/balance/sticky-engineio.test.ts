@@ -75,7 +75,7 @@ const asked = (upstream: Upstream, sid: string): string =>
 function handshake(upstream: Upstream, wish: Request, body: Buffer, logged?: string[]): Selection {
   const selection = answered(upstream, wish, logged);
   const reader = selection.opening();
-  if (reader?.read(body, 0, body.length) === true) reader.end();
+  reader?.read(body, 0, body.length);
   return selection;
 }
 
