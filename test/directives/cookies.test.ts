@@ -26,5 +26,5 @@ test('a name of very many spaces takes no longer than any other of its length', 
   const headers = fields('Cookie', `a${' '.repeat(100_000)}b=1`, ' '.repeat(100_000));
   const began = performance.now();
   assert.equal(requestCookie(headers, 'x'), undefined);
-  assert.ok(performance.now() - began < 100);
+  assert.ok(performance.now() - began < 3000, 'quadratic');
 });

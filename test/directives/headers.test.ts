@@ -168,7 +168,7 @@ async function kept(
 test('expires sets both fields: a time from now, for ever, never', async () => {
   const hour = await kept('/hour');
   assert.equal(hour.control, 'max-age=3600');
-  assert.ok(Math.abs(hour.ahead - 3600) <= 2);
+  assert.ok(Math.abs(hour.ahead - 3600) <= 30);
   assert.equal((await kept('/hour/inner')).control, 'max-age=3600');
   assert.deepEqual(await kept('/now').then(({ control }) => control), 'max-age=0');
   assert.equal((await kept('/max')).control, 'max-age=315360000');

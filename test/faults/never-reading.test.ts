@@ -16,7 +16,8 @@ const SLACK = (process.env['SOCKGATE_CHANNEL'] === 'stream' ? 160 : 12) * 1024 *
 const PIECE = Buffer.alloc(256 * 1024, 'x');
 /** Most that a source can get rid of: what the kernel's buffers of both connections may grow to, and what the gateway may hold. */
 const MOST_TAKEN = 2 * (largestBuffer('tcp_rmem') + largestBuffer('tcp_wmem')) + PER_CONNECTION;
-const SEND_TIMEOUT = 1500;
+/** ms; longer than it takes to see that nothing flows any more, even on a machine that stalls. */
+const SEND_TIMEOUT = 4000;
 
 /** In bytes; the last of three numbers. */
 function largestBuffer(name: string): number {

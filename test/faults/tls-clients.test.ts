@@ -87,13 +87,13 @@ test('a client that speaks something else than TLS, or breaks it off', async (t)
     await new Promise((resolve) => socket.once('error', resolve).once('close', resolve));
   });
   await t.test('nothing, or a ClientHello byte by byte: closed after client_header_timeout', async (subtest) => {
+    const began = performance.now();
     const silent = await RawClient.to(subtest, port);
     const slow = await RawClient.to(subtest, port);
-    const began = performance.now();
     const drip = setInterval(() => slow.send('\x16'), 100);
     subtest.after(() => clearInterval(drip));
     slow.send(Buffer.from('16030102000100', 'hex'));
-    await Promise.all([silent.over(3000), slow.over(3000)]);
+    await Promise.all([silent.over(), slow.over()]);
     assert.ok(performance.now() - began > 900);
   });
   await gateway.alive();

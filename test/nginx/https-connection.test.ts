@@ -115,6 +115,6 @@ test('a connection is closed once its last answer has left, though the client ke
     await client.untilEnded();
     const began = Date.now();
     await gateway.untilAllClosed();
-    assert.ok(Date.now() - began < 5000, `${path}: ${Date.now() - began} ms`);
+    assert.ok(Date.now() - began < 20_000, `${path}: ${Date.now() - began} ms`);
   }
 });

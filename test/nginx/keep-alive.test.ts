@@ -63,22 +63,22 @@ test('keepalive_timeout 0: every answer is the last', async (t) => {
 });
 
 test('keepalive_timeout: an idle connection is closed after it, and its second value is told to the client', async (t) => {
-  const client = await connectTo(t, 'keepalive_timeout 300ms 7s;');
+  const client = await connectTo(t, 'keepalive_timeout 300ms 30s;');
+  const began = performance.now();
   client.send(get());
   const answer = await client.answer();
-  assert.equal(fieldOf(answer, 'keep-alive'), 'timeout=7');
-  const began = performance.now();
+  assert.equal(fieldOf(answer, 'keep-alive'), 'timeout=30');
   await client.untilEnded();
   const took = performance.now() - began;
-  // By default it would be 75 s, and by the second value 7 s.
-  assert.ok(took > 250 && took < 6500, `${took} ms`);
+  // By default it would be 75 s, and by the second value 30 s.
+  assert.ok(took > 250 && took < 25_000, `${took} ms`);
 });
 
 test('keepalive_time: a request that comes later is the last', async (t) => {
-  const client = await connectTo(t, 'keepalive_time 500ms;');
+  const client = await connectTo(t, 'keepalive_time 1500ms;');
   client.send(get());
   assert.deepEqual(said(await client.answer()), ['1', 'keep-alive']);
-  await wait(550);
+  await wait(1550);
   client.send(get());
   await client.untilEnded();
   assert.deepEqual(said(await client.answer(2)), ['2', 'close']);

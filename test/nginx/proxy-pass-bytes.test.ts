@@ -143,9 +143,10 @@ test('the line of a tunnel: the handshake in $upstream_bytes_*, no frame in $req
   await client.answer();
   client.send(frame);
   await until('the frame', () => (backend.connections[0]?.rest.length ?? 0) >= frame.length || undefined);
+  // Who loses its other side may be told by a close frame of the gateway, which is not the client's.
+  const sent = backend.connections[0]?.received.length;
   client.socket.end();
   backend.connections[0]?.socket.end();
   const line = await until('the line', () => lines()[0]);
-  const [connection] = backend.connections;
-  assert.equal(line, `${HANDSHAKE.length} ${SWITCH.length + hello.length} ${connection?.received.length} OK`);
+  assert.equal(line, `${HANDSHAKE.length} ${SWITCH.length + hello.length} ${sent} OK`);
 });

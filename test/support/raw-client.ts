@@ -21,7 +21,8 @@ export class RawClient {
   ended = false;
   closed = false;
   error: (Error & { code?: string }) | undefined = undefined;
-  /** When the last bytes came, and when it closed, by `performance.now()`. */
+  /** When it began to connect, and when it closed, by `performance.now()`. */
+  readonly begunAt = performance.now();
   closedAt = 0;
   readonly #chunks: Buffer[] = [];
   readonly #reader: HttpReader;

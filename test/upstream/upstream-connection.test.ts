@@ -159,10 +159,12 @@ test('a paused answer stops the peer, and all of it comes after resume', async (
       side.socket.write(Buffer.alloc(size, 97));
     });
   });
-  const { watcher, connection } = send(upstreamOf(context, peer.name), { settings: { ...SETTINGS, readTimeout: 100 } });
+  const { watcher, connection } = send(upstreamOf(context, peer.name), {
+    settings: { ...SETTINGS, readTimeout: 1000 },
+  });
   watcher.onHead = () => connection.pause();
   await watcher.until('200');
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await new Promise((resolve) => setTimeout(resolve, 1200));
   assert.ok(watcher.bodyLength <= 65_536, `${watcher.bodyLength} came in spite of the pause`);
   assert.equal(watcher.fault, undefined, 'proxy_read_timeout stands still');
   connection.resume();
