@@ -11,6 +11,9 @@ const LEAST_MS = 2;
 /** ms that come back in a ms: who tries without a break has a twentieth of the worker's time. */
 const REFILL = 1 / 20;
 
+/** ms for all such short matches of one expression that are given up one after another; behind them it is not tried any more for a while. */
+const SHORT_MS = 10;
+
 /** A shorter subject ends in time, unless a repeated group holds something that repeats or chooses. */
 const LONG_SUBJECT = 512;
 /** A subject so short ends in time in any case. */
@@ -23,22 +26,30 @@ const HELD_UP = 1.5;
 export class MatchTimeout extends Error {
   override readonly name = 'MatchTimeout';
 
+  /** @param timeout ms; 0: it was not tried */
   constructor(source: string, timeout: number) {
-    super(`matching "${source}" was given up after ${timeout} ms`);
+    const when = timeout === 0 ? 'at once, for others have used up its time' : `after ${timeout} ms`;
+    super(`matching "${source}" was given up ${when}`);
   }
 }
 
-/** What matches that are given up may take, of all expressions of a worker together: else many requests at once would wait in turn for 50 ms each. */
+/** ms that are spent, and come back. */
 class Allowance {
-  #left = MOST_MS;
+  readonly #most: number;
+  #left: number;
   #asOf = 0;
 
-  /** @returns ms for the next match, a whole number */
-  next(): number {
+  constructor(most: number) {
+    this.#most = most;
+    this.#left = most;
+  }
+
+  /** @returns ms that are left */
+  left(): number {
     const now = performance.now();
-    this.#left = Math.min(MOST_MS, this.#left + (now - this.#asOf) * REFILL);
+    this.#left = Math.min(this.#most, this.#left + (now - this.#asOf) * REFILL);
     this.#asOf = now;
-    return Math.max(LEAST_MS, Math.floor(this.#left));
+    return this.#left;
   }
 
   spend(ms: number): void {
@@ -46,7 +57,8 @@ class Allowance {
   }
 }
 
-const allowance = new Allowance();
+/** What matches that are given up may take, of all expressions of a worker together: else many requests at once would wait in turn for 50 ms each. */
+const allowance = new Allowance(MOST_MS);
 
 let pending: (() => RegExpExecArray | null) | undefined;
 /** Only what runs inside of a Script can be stopped. It costs a tenth of a millisecond. */
@@ -71,6 +83,8 @@ export interface BoundedRegExpOptions {
 export class BoundedRegExp extends RegExp {
   readonly #text: string;
   readonly #harmless: number;
+  /** What its short matches may take: forty at once would add up, too. */
+  readonly #short = new Allowance(SHORT_MS);
 
   constructor(source: string, flags: string, { text, isExponential }: BoundedRegExpOptions) {
     super(source, flags);
@@ -80,13 +94,23 @@ export class BoundedRegExp extends RegExp {
 
   override exec(subject: string): RegExpExecArray | null {
     if (subject.length <= this.#harmless) return super.exec(subject);
-    const timeout = allowance.next();
+    const left = Math.floor(allowance.left());
+    return left > LEAST_MS ? this.#exec(subject, left, allowance) : this.#execShortly(subject);
+  }
+
+  #execShortly(subject: string): RegExpExecArray | null {
+    if (this.#short.left() < LEAST_MS) throw new MatchTimeout(this.#text, 0);
+    return this.#exec(subject, LEAST_MS, this.#short);
+  }
+
+  #exec(subject: string, timeout: number, from: Allowance): RegExpExecArray | null {
     const match = (): RegExpExecArray | null => super.exec(subject);
     const began = performance.now();
     let found = execWithin(match, timeout);
-    if (found === undefined && performance.now() - began > timeout * HELD_UP) found = execWithin(match, timeout);
+    const took = performance.now() - began;
+    if (found === undefined && timeout > LEAST_MS && took > timeout * HELD_UP) found = execWithin(match, timeout);
     if (found !== undefined) return found;
-    allowance.spend(timeout);
+    from.spend(timeout);
     throw new MatchTimeout(this.#text, timeout);
   }
 }
