@@ -7,8 +7,8 @@ import { createGunzip } from 'node:zlib';
 import { ProbedGateway } from '../faults/probed-gateway.ts';
 import { bestOf } from '../support/best-of.ts';
 
-/** What 99 of 100 echoes must be faster than, in ms: five times what we aim at, for a machine that runs tests does other things besides. */
-const P99_MOST = 250;
+/** For how long the worker's own work may hold up 99 of 100 echoes at most, in ms. */
+const P99_MOST = 50;
 const SIZE = 100 * 1024 * 1024;
 /** Of all that the gateway has for it: less than the file. In bytes. */
 const MEMORY_MOST = 96 * 1024 * 1024;
@@ -71,9 +71,7 @@ async function p99WhileCompressing(t: TestContext, gateway: ProbedGateway): Prom
   });
   const times: number[] = [];
   while (!isOver) {
-    const began = performance.now();
-    assert.equal(await client.ask('tick'), 'tick');
-    times.push(performance.now() - began);
+    times.push(await gateway.timeEcho(client));
     if (times.length % 50 === 0) most = Math.max(most, gateway.memory);
   }
   assert.equal(await compressed, SIZE);
