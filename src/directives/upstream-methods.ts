@@ -103,20 +103,21 @@ function randomOf({ random }: Set): BalancerSettings {
 /** What depends on the order of lines: a method that takes the place of another, and what the method above a server cannot do. */
 export function checkOrder({ block }: Level, workshop: Workshop): void {
   let method: Directive | undefined;
-  let sticky: Directive | undefined;
+  let wrapper: Directive | undefined;
   for (const directive of block.directives) {
-    if (directive.name === 'sticky') sticky ??= directive;
+    if (directive.name === 'sticky' || directive.name === 'queue') wrapper ??= directive;
     else if (directive.name === 'server') checkServer(directive, method, workshop);
     else if (Object.hasOwn(methodTable, directive.name)) {
-      if (sticky !== undefined) warnOfSticky(directive, workshop);
+      if (wrapper !== undefined) warnOfOrder(wrapper, directive, workshop);
       else if (method !== undefined) workshop.warn('load balancing method redefined', directive.at);
       method = directive;
     }
   }
 }
 
-function warnOfSticky({ name, at }: Directive, workshop: Workshop): void {
-  const mend = `put "sticky" behind "${name}": nginx drops it in this order; here it stays in force`;
+/** @param wrapper what stands around the method, and so has to stand behind it */
+function warnOfOrder(wrapper: Directive, { name, at }: Directive, workshop: Workshop): void {
+  const mend = `put "${wrapper.name}" behind "${name}": nginx drops it in this order; here it stays in force`;
   workshop.warn('load balancing method redefined', at, mend);
 }
 

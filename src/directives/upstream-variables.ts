@@ -8,6 +8,7 @@ import type { VariableGetter } from './module.ts';
 export const upstreamVariables: Readonly<Record<string, VariableGetter>> = {
   upstream_addr: (exchange) => joined(exchange, (trace) => trace.address),
   upstream_status: (exchange) => joined(exchange, (trace) => (trace.status === 0 ? '-' : `${trace.status}`)),
+  upstream_queue_time: (exchange) => joined(exchange, (trace) => inSeconds(trace.queueTime)),
   upstream_connect_time: (exchange) => joined(exchange, (trace) => inSeconds(trace.connectTime)),
   upstream_header_time: (exchange) => joined(exchange, (trace) => inSeconds(trace.headerTime)),
   upstream_response_time: (exchange) => joined(exchange, (trace) => inSeconds(trace.responseTime)),

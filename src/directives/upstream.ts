@@ -26,6 +26,7 @@ import { DEFAULT_KEEPALIVE, type KeepaliveSettings } from '../upstream/keepalive
 import type { PeerSettings } from '../upstream/peer.ts';
 import { sharedPeers } from '../upstream/peer-table.ts';
 import { Upstream } from '../upstream/upstream.ts';
+import type { WaitLimits } from '../upstream/waiting-line.ts';
 import { WatchedNames, type WatchedServer } from '../upstream/watched-names.ts';
 import type { Level, UpstreamDraft, Workshop } from './draft.ts';
 import { nginxModule } from './module.ts';
@@ -117,6 +118,14 @@ const table = directives({
     doc: 'How long an idle connection is kept; default 60 s.',
   },
   ...methodTable,
+  queue: {
+    in: ['upstream'],
+    args: [integer('number', { min: 1 }), parameters('parameters', { timeout: time('time') })],
+    doc: 'A request for which no server can be chosen at once, because all have `max_conns` connections or are disabled or unhealthy, waits for one; at most so many at a time. Beyond that, and after `timeout` (60 s), it gets 502. A method of balancing stands before it.',
+    differs:
+      'It is there; in nginx it is part of the commercial subscription. Those who wait are counted over all workers, and go on in the order in which they came, to within 0.2 s between workers.',
+    since: '1.5.12',
+  },
   sticky: {
     in: ['upstream'],
     args: [stickyKind],
@@ -157,7 +166,7 @@ export const upstream = nginxModule('http_upstream', {
     const names = namesOf(servers, watched, draft);
     const runTimePeers = watched.length === 0 ? 0 : MOST_RESOLVED;
     draft.upstream = new Upstream(
-      { name, servers, keepalive: keepaliveOf(set), balancer, sticky, names, runTimePeers },
+      { name, servers, keepalive: keepaliveOf(set), balancer, sticky, queue: queueOf(set), names, runTimePeers },
       sharedPeers(workshop.zones),
     );
   },
@@ -286,6 +295,12 @@ export function addressesOf(
   const found = workshop.lookUp(where.host);
   if (found?.length === 0) throw new ConfigError(`host not found in upstream "${written}"`, at);
   return found?.map((host) => ({ ...where, host, family: isIPv6(host) ? 'ipv6' : 'ipv4' }));
+}
+
+const QUEUE_TIMEOUT = 60_000;
+
+function queueOf({ queue }: Set): WaitLimits | undefined {
+  return queue && { most: queue.number, timeout: queue.parameters.timeout ?? QUEUE_TIMEOUT };
 }
 
 function keepaliveOf(set: Set): KeepaliveSettings {

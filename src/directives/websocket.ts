@@ -3,8 +3,8 @@
 import { directives, type SetOf } from '../config/directive.ts';
 import { ConfigError } from '../config/errors.ts';
 import type { Position } from '../config/tree.ts';
-import { argument, oneOf, rest, time } from '../config/values.ts';
-import type { WebSocketSettings } from '../exchange/websocket-settings.ts';
+import { argument, integer, oneOf, parameters, rest, time } from '../config/values.ts';
+import type { ConnectWait, WebSocketSettings } from '../exchange/websocket-settings.ts';
 import { isToken } from '../http1/headers.ts';
 import type { Level, Workshop } from './draft.ts';
 import { nginxModule } from './module.ts';
@@ -15,6 +15,15 @@ const SETTINGS = ['http', 'server', 'location'] as const;
 const subprotocolKind = argument('name', 'name | any', (text) => {
   if (!isToken(text)) throw new ConfigError(`invalid subprotocol "${text}"`);
   return text;
+});
+
+/** `200/s`. */
+const perSecond = argument('rate', 'number/s', (given, _, directive) => {
+  const [, digits = '0'] = /^(\d{1,9})\/s$/.exec(given) ?? [];
+  if (Number(digits) > 0) return Number(digits);
+  throw new ConfigError(`invalid rate "${given}" in "${directive}" directive`, undefined, {
+    mend: 'it is like "200/s"',
+  });
 });
 
 const table = directives({
@@ -53,6 +62,12 @@ const table = directives({
     args: [time('time')],
     default: '5s',
     doc: 'When the gateway ends a tunnel: how long a side may take to answer the close frame, or to take anything of what it was sent before, until its connection is closed.',
+  },
+  websocket_connect_wait: {
+    in: SETTINGS,
+    args: [time('time'), parameters('parameters', { max: integer('number', { min: 1 }), rate: perSecond })],
+    default: '0',
+    doc: 'How long an opening handshake for which no peer is there, because all refuse connections or are disabled, unhealthy or full, waits for one to come back; then it gets 503 with `Retry-After`. At most `max` wait for an upstream (1000), and when a peer is back, it gets `rate` of them (200/s), fewer in the first second; both over all workers. 0: none waits.',
   },
 });
 
@@ -94,6 +109,7 @@ function settingsOf(set: Set, workshop: Workshop, level: Level): WebSocketSettin
     extensions: EXTENSIONS[set.websocket_extensions],
     ping: set.websocket_ping,
     closeTimeout: set.websocket_close_timeout,
+    connectWait: connectWait(set),
   });
   made.set(set, settings);
   return settings;
@@ -130,4 +146,11 @@ function namesOf(lines: readonly (readonly string[])[]): ReadonlySet<string> | u
   if (!names.includes('any')) return names.length === 0 ? undefined : new Set(names);
   if (names.length > 1) throw new ConfigError('"any" allows every subprotocol: nothing can stand beside it');
   return undefined;
+}
+
+const MOST_WAITING = 1000;
+const RETURN_RATE = 200;
+
+function connectWait({ websocket_connect_wait: { time: timeout, parameters: limits } }: Set): ConnectWait | undefined {
+  return timeout === 0 ? undefined : { timeout, most: limits.max ?? MOST_WAITING, rate: limits.rate ?? RETURN_RATE };
 }

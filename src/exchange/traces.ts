@@ -7,6 +7,8 @@ export interface UpstreamTrace {
   server: string;
   status: number;
   /** ms from the start of this pass; -1 where it did not get so far. */
+  /** How long a peer was waited for before. */
+  queueTime: number;
   connectTime: number;
   headerTime: number;
   responseTime: number;
@@ -21,6 +23,7 @@ export function newUpstreamTrace(address: string, server: string): UpstreamTrace
     address,
     server,
     status: 0,
+    queueTime: -1,
     connectTime: -1,
     headerTime: -1,
     responseTime: -1,

@@ -1,5 +1,15 @@
 // What a location says of WebSockets, whichever part of the gateway asks. Times in ms, sizes in bytes.
 
+/** `websocket_connect_wait`. */
+export interface ConnectWait {
+  /** ms. */
+  readonly timeout: number;
+  /** The most handshakes that may wait at a time for an upstream, over all workers. */
+  readonly most: number;
+  /** The most handshakes in a second that peers get when they are back, over all workers. */
+  readonly rate: number;
+}
+
 export interface WebSocketSettings {
   /**
    * `websocket`: a valid opening handshake is passed to the peer as one whatever the header lines say (auto), nothing but such
@@ -16,6 +26,8 @@ export interface WebSocketSettings {
   readonly ping: 'auto' | number;
   /** How long a side may take to answer a close frame of ours. */
   readonly closeTimeout: number;
+  /** How a handshake waits for a peer to come back; undefined: it does not. */
+  readonly connectWait: ConnectWait | undefined;
 }
 
 /** Where an opening handshake comes from, and whom it asks. */

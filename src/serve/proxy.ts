@@ -7,11 +7,13 @@ import { newUpstreamTrace } from '../exchange/traces.ts';
 import { DONE, type Verdict } from '../exchange/verdict.ts';
 import type { Headers } from '../http1/headers.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
-import { Attempts } from '../upstream/attempts.ts';
+import { Attempts, type RequestProgress } from '../upstream/attempts.ts';
 import type { Peer } from '../upstream/peer.ts';
+import type { Upstream } from '../upstream/upstream.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
-import { UpstreamFault } from '../upstream/upstream-fault.ts';
+import { noLiveUpstreams, UpstreamFault } from '../upstream/upstream-fault.ts';
 import type { UpstreamWatcher } from '../upstream/upstream-watcher.ts';
+import type { WaitLimits } from '../upstream/waiting-line.ts';
 import { OpeningFilter } from './peer-opening.ts';
 import { accelBuffering, accelRedirect, followAccelRedirect, obeyAccelManners } from './proxy-accel.ts';
 import { type AnswerOwner, ProxyAnswer } from './proxy-answer.ts';
@@ -21,6 +23,7 @@ import { framingOf, type PassedHandshake, type ProxyRequestHead, peerUrl, proxyR
 import { passToMadeUp } from './proxy-resolve.ts';
 import { informationalFields, takeAnswerHead } from './proxy-response.ts';
 import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
+import { PeerWait, retryAfter, standsBehind, tooLong, type WaitingPass, waitLimits } from './proxy-wait.ts';
 import { openTunnel } from './proxy-websocket.ts';
 import { forceRange } from './ranges.ts';
 
@@ -36,12 +39,17 @@ export function proxyPass(exchange: Exchange, settings: ProxySettings): Verdict 
 
 const NOTHING_DROPPED: readonly string[] = [];
 
-export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, AnswerOwner {
+export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, AnswerOwner, WaitingPass {
   readonly exchange: Exchange;
   readonly settings: ProxySettings;
   readonly target: ProxyTarget;
   readonly #handshake: PassedHandshake | undefined;
-  readonly #attempts: Attempts;
+  #attempts: Attempts;
+  /** The target's; after a wait perhaps that of a newer configuration. */
+  #upstream: Upstream;
+  /** Only where there was no peer. */
+  #wait: PeerWait | undefined = undefined;
+  #queueTime = -1;
 
   #connection: UpstreamConnection | undefined = undefined;
   #trace: UpstreamTrace | undefined = undefined;
@@ -71,6 +79,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     this.target = target;
     this.#handshake = handshake;
     this.#buffering = settings.buffering;
+    this.#upstream = target.upstream;
     this.#attempts = new Attempts(target.upstream.select(exchange), settings.next);
   }
 
@@ -81,7 +90,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     // What other groups were asked before, is told apart: `$upstream_addr` has a colon there.
     if (exchange.upstreams !== undefined) this.#newTrace('');
     exchange.link.sendContinue();
-    if (!needsBody(exchange, settings)) this.#tryNext();
+    if (!needsBody(exchange, settings)) this.#ask();
     else {
       this.#body = new ProxyBody(exchange, settings, this);
       this.#body.start();
@@ -90,7 +99,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
   }
 
   bodyReady(): void {
-    if (!this.#over) this.#tryNext();
+    if (!this.#over) this.#ask();
   }
 
   bodyFailed(status: number): void {
@@ -106,18 +115,23 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
   #tryNext(): void {
     this.exchange.upstreamHead = undefined;
     const peer = this.#attempts.next();
-    if (peer instanceof UpstreamFault) {
-      this.#trace = this.#newTrace(this.target.upstream.name);
-      this.#giveUp(peer);
-      return;
-    }
+    if (!(peer instanceof UpstreamFault)) this.#attempt(peer);
+    else if (!this.#waits(peer)) this.#giveUpUntried(peer);
+  }
+
+  #giveUpUntried(fault: UpstreamFault): void {
+    this.#trace = this.#newTrace(this.target.upstream.name);
+    this.#giveUp(fault);
+  }
+
+  #attempt(peer: Peer): void {
     this.#trace = this.#newTrace(peer.name, peer.settings.server);
     this.#requestSent = false;
     this.#dial(peer);
   }
 
   #dial(peer: Peer): void {
-    const { exchange, settings, target } = this;
+    const { exchange, settings } = this;
     const tlsName = settings.connection.tls === undefined ? '' : settings.tlsName(exchange);
     const chosen = settings.chooseConnection?.(exchange) ?? settings.connection;
     if (typeof chosen === 'string') {
@@ -125,7 +139,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
       return;
     }
     const from = settings.from?.(exchange);
-    const connection = target.upstream.acquire(peer, chosen, tlsName, this, this.#attempts.needsFresh, from);
+    const connection = this.#upstream.acquire(peer, chosen, tlsName, this, this.#attempts.needsFresh, from);
     this.#connection = connection;
     if (connection.ready) this.upstreamConnected();
   }
@@ -192,6 +206,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
       return;
     }
     this.#attempts.succeeded();
+    this.#wait?.succeeded();
     if (head.status === 101) this.#switchProtocols(head);
     else this.#passHead(head);
   }
@@ -319,13 +334,11 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
       return;
     }
     const retries = this.#attempts.retriesAfterFault(fault, this.#progress());
-    if (!retries) {
-      this.#giveUp(fault);
-      return;
-    }
-    this.#logFault(fault);
-    this.#logDisabled();
-    this.#tryNext();
+    if (retries) {
+      this.#logFault(fault);
+      this.#logDisabled();
+      this.#tryNext();
+    } else if (!this.#waits(fault)) this.#giveUp(fault);
   }
 
   #giveUp(fault: UpstreamFault): void {
@@ -335,8 +348,77 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     this.#fail(fault.status);
   }
 
-  #progress(): { method: string; sent: boolean; replayable: boolean } {
-    return { method: this.exchange.method, sent: this.#requestSent, replayable: this.#body?.isReplayable ?? true };
+  #progress(): RequestProgress {
+    return {
+      method: this.exchange.method,
+      sent: this.#requestSent,
+      replayable: this.#body?.isReplayable ?? true,
+      handshake: this.#handshake !== undefined,
+      answered: this.exchange.upstreamHead !== undefined,
+    };
+  }
+
+  // No peer is there.
+
+  /** Whoever comes while others wait for a peer waits behind them. */
+  #ask(): void {
+    const behind = standsBehind(this.exchange, this.target.upstream, this.#handshake !== undefined);
+    if (!behind || !this.#waits(noLiveUpstreams())) this.#tryNext();
+  }
+
+  /** @returns whether the request waits for a peer, or has been answered because it cannot */
+  #waits(fault: UpstreamFault): boolean {
+    const limits = waitLimits(this.exchange, this.#upstream, this.#handshake !== undefined);
+    if (limits === undefined || this.#wait?.isOver === true) return false;
+    const isTried = fault.condition !== undefined;
+    if (isTried && (limits.rate === undefined || this.#requestSent)) return false;
+    if (isTried) this.#logFault(fault, this.#wait === undefined ? 'error' : 'info');
+    if (this.#wait !== undefined) this.#forgetTries(this.#wait.traces);
+    this.#wait ??= new PeerWait(this, this.#upstream, limits, this.#attempts.selection.hint);
+    const hindrance = this.#wait.wait();
+    if (hindrance !== undefined) this.#refuseToWait(hindrance, limits);
+    return true;
+  }
+
+  /** What is tried while it waits takes each other's place in `$upstream_…`: there may be very many. */
+  #forgetTries(kept: number): void {
+    const { upstreams } = this.exchange;
+    if (upstreams !== undefined && upstreams.length > kept) upstreams.length = kept;
+  }
+
+  #refuseToWait(hindrance: string, limits: WaitLimits): void {
+    const fault = new UpstreamFault(undefined, `no live upstreams while connecting to upstream: ${hindrance}`);
+    if (limits.rate === undefined) {
+      this.#giveUpUntried(fault);
+      return;
+    }
+    this.#trace = this.#newTrace(this.target.upstream.name);
+    this.#logFault(fault);
+    this.#closeTrace(503);
+    this.exchange.answer.add('Retry-After', retryAfter(limits));
+    this.#fail(503);
+  }
+
+  takePeer(upstream: Upstream, probe: number): boolean {
+    const selection = upstream.select(this.exchange);
+    const peer = probe < 0 ? selection.next() : selection.probe(probe);
+    if (peer === undefined) return false;
+    // A handshake that has waited for peers to come back begins anew; from the queue, the request has the tries that are left.
+    if (this.#wait?.limits.rate === undefined) this.#attempts.reselect(selection);
+    else this.#attempts = new Attempts(selection, this.settings.next);
+    this.#upstream = upstream;
+    return true;
+  }
+
+  goOn(waited: number): void {
+    this.exchange.upstreamHead = undefined;
+    this.#queueTime = waited;
+    this.#attempt(this.#attempts.peer as Peer);
+  }
+
+  waitEnded(waited: number, limits: WaitLimits): void {
+    this.#queueTime = waited;
+    this.#refuseToWait(tooLong(limits), limits);
   }
 
   // The client while it is answered.
@@ -389,6 +471,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
   #end(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#wait?.leave();
     this.#closeTrace(0);
     this.#attempts.end();
     this.#body?.disconnect();
@@ -404,6 +487,8 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
   #newTrace(address: string, server = ''): UpstreamTrace {
     this.#attemptStart = performance.now();
     const trace = newUpstreamTrace(address, server);
+    trace.queueTime = this.#queueTime;
+    this.#queueTime = -1;
     this.exchange.upstreams ??= [];
     this.exchange.upstreams.push(trace);
     return trace;
@@ -423,8 +508,8 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     trace.bytesSent = this.#connection?.bytesSent ?? 0;
   }
 
-  #logFault(fault: UpstreamFault): void {
-    this.exchange.log('error', fault.message, this.#url());
+  #logFault(fault: UpstreamFault, level: 'error' | 'info' = 'error'): void {
+    this.exchange.log(level, fault.message, this.#url());
   }
 
   #logDisabled(): void {

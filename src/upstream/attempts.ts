@@ -21,6 +21,10 @@ export interface RequestProgress {
   readonly sent: boolean;
   /** Its body is still in memory from the first byte on (or it has none), so that it can be sent again. */
   readonly replayable: boolean;
+  /** It is the opening handshake of a WebSocket: that one client fails with it says nothing of the peer. */
+  readonly handshake: boolean;
+  /** The head of an answer has come, whatever is wrong with it. */
+  readonly answered: boolean;
 }
 
 /** nginx never sends these a second time unless it is told to (`non_idempotent`). */
@@ -41,7 +45,7 @@ const STATUS_CONDITIONS: Readonly<Record<number, NextCondition>> = {
  * `retriesAfterStatus`, and where they say true `next()` again; else `end()`, whatever happened.
  */
 export class Attempts {
-  readonly selection: Selection;
+  #selection: Selection;
   readonly #settings: NextUpstreamSettings;
   readonly #startedAt = performance.now();
   #triesLeft: number;
@@ -50,9 +54,19 @@ export class Attempts {
   #again: Peer | undefined = undefined;
 
   constructor(selection: Selection, settings: NextUpstreamSettings) {
-    this.selection = selection;
+    this.#selection = selection;
     this.#settings = settings;
     this.#triesLeft = settings.tries > 0 ? Math.min(settings.tries, selection.tries) : selection.tries;
+  }
+
+  get selection(): Selection {
+    return this.#selection;
+  }
+
+  /** Nobody could be chosen: chooses anew among those who are there now, within the same tries and time. */
+  reselect(selection: Selection): void {
+    this.#selection = selection;
+    this.#again = undefined;
   }
 
   /** The peer being tried. */
@@ -103,7 +117,7 @@ export class Attempts {
     this.#again = undefined;
     this.#disabled = undefined;
     if (fault.condition === undefined || peer === undefined) return false;
-    if (!fault.stale) this.#countFailure(peer);
+    if (!fault.stale) this.#countFault(peer, fault, request);
     const retries = this.#triesLeft > 0 && this.#allowed(fault.condition, request);
     // Once more the same one: it stays taken, so that nobody else gets its place within `max_conns`.
     if (retries && fault.stale) this.#again = peer;
@@ -122,10 +136,21 @@ export class Attempts {
     if (condition === undefined || peer === undefined || this.#triesLeft <= 1 || !this.#allowed(condition, request))
       return false;
     this.#again = undefined;
-    if (condition === 'http_403' || condition === 'http_404') this.#countRefusal();
+    if (condition === 'http_403' || condition === 'http_404' || (condition === 'http_429' && request.handshake))
+      this.#countRefusal();
     else this.#countFailure(peer);
     this.selection.release();
     return true;
+  }
+
+  /** A peer that has read a handshake and leaves, or agrees to what was not asked, is there; one that is silent may not be. */
+  #countFault(peer: Peer, { condition }: UpstreamFault, { handshake, sent, answered }: RequestProgress): void {
+    if (!handshake || !(answered || (sent && condition === 'error'))) {
+      this.#countFailure(peer);
+      return;
+    }
+    this.selection.turnedAway();
+    this.#triesLeft--;
   }
 
   #countFailure(peer: Peer): void {

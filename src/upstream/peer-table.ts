@@ -4,9 +4,10 @@ import { privateRow, type Row, type RowShape } from '../zones/shared-rows.ts';
 import type { ZoneDirectory } from '../zones/zone-directory.ts';
 import { CLAIM_SHAPE, ClaimedRows } from './claimed-rows.ts';
 import { clearPeerRow, isPeerRowBusy, PEER_SHAPE } from './peer.ts';
+import { WAITING_CELLS, WaitingLine } from './waiting-line.ts';
 
-/** An upstream's own row: the lock that its peers' weights are moved under, then shared cells. */
-const UPSTREAM_SHAPE: RowShape = { shared: 3, perWorker: 0, lockCell: 0 };
+/** An upstream's own row: the lock that its peers' weights are moved under, then shared cells; those of each worker are its WaitingLine's. */
+const UPSTREAM_SHAPE: RowShape = { shared: 3, perWorker: WAITING_CELLS, lockCell: 0 };
 /** How many peers have returned: see PeerReturns. */
 export const RETURNS_CELL = 1;
 /** The `epoch` of the first configuration that had it; 0: none has begun to serve. */
@@ -21,6 +22,8 @@ export interface PeerTable {
   upstreamRow(upstream: string): Row;
   /** @param identity `Peer.identity`: its name, and what tells it apart from others of the same address */
   peerRow(upstream: string, identity: string): Row;
+  /** Those who wait for a peer of this upstream. */
+  waitingLine(upstream: string): WaitingLine;
   /** Rows for peers that come at run time. @param count so many are shared; what comes beyond them, each worker knows alone */
   claimedRows(upstream: string, count: number): ClaimedRows;
 }
@@ -38,6 +41,7 @@ export function sharedPeers(zones: ZoneDirectory): PeerTable {
     epoch: zones.configuration + 1,
     upstreamRow: (upstream) => zones.row('upstreams', UPSTREAM_SHAPE, upstream),
     peerRow: (upstream, identity) => zones.row('peers', PEER_SHAPE, `${upstream}\n${identity}`),
+    waitingLine: (upstream) => new WaitingLine(zones.row('upstreams', UPSTREAM_SHAPE, upstream)),
     claimedRows: (upstream, count) => {
       const rows = Array.from({ length: count }, (_, index) => ({
         claim: zones.row('claims', CLAIM_SHAPE, `${upstream}\n${index}`),
@@ -54,5 +58,20 @@ export const unsharedPeers: PeerTable = {
   epoch: 1,
   upstreamRow: () => privateRow(UPSTREAM_SHAPE),
   peerRow: spare,
+  waitingLine: unsharedLine,
   claimedRows: () => new ClaimedRows(privateRow(UPSTREAM_SHAPE), [], USE, spare),
 };
+
+/** So many names have a line of their own at a time; with more, the oldest is forgotten. */
+const MOST_LINES = 256;
+const lines = new Map<string, WaitingLine>();
+
+/** The peers are made up for each request, but those who wait for the same address must not all try it at once. */
+function unsharedLine(upstream: string): WaitingLine {
+  const known = lines.get(upstream);
+  if (known !== undefined) return known;
+  if (lines.size >= MOST_LINES) lines.delete(lines.keys().next().value as string);
+  const line = new WaitingLine(privateRow(UPSTREAM_SHAPE));
+  lines.set(upstream, line);
+  return line;
+}

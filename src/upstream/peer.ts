@@ -65,6 +65,8 @@ export interface PeerFrame {
   readonly checks: readonly CheckRule[];
   /** Told when the peer can be used again. */
   readonly returns: PeerReturns;
+  /** Told when the peer has a connection less. */
+  readonly line: { placeFree(): void };
 }
 
 /** A row that may be another peer's from now on: what was known is forgotten. */
@@ -99,11 +101,12 @@ export class Peer {
   /** ms; 0: it never starts slowly. */
   readonly slowStart: number;
   readonly #returns: PeerReturns;
+  readonly #line: PeerFrame['line'];
   readonly #row: Row;
   /** Of the last configuration of this worker that has it. */
   #epoch = 0;
 
-  constructor(settings: PeerSettings, identity: string, routeId: string, row: Row, { checks, returns }: PeerFrame) {
+  constructor(settings: PeerSettings, identity: string, routeId: string, row: Row, frame: PeerFrame) {
     this.settings = settings;
     this.identity = identity;
     this.address = settings.address;
@@ -112,9 +115,10 @@ export class Peer {
     this.down = settings.down;
     this.routeId = routeId;
     this.times = new PeerTimes(row, { shared: TIMES, perWorker: OWN_TIMES });
-    this.health = new PeerHealth(checks, row, HEALTH);
+    this.health = new PeerHealth(frame.checks, row, HEALTH);
     this.slowStart = settings.slowStart ?? 0;
-    this.#returns = returns;
+    this.#returns = frame.returns;
+    this.#line = frame.line;
     this.#row = row;
   }
 
@@ -148,6 +152,11 @@ export class Peer {
   /** Fit for a request that is bound to it. */
   isAvailableToBound(now: number): boolean {
     return !this.down && !this.isDisabled(now) && !this.isFull && this.health.isFit;
+  }
+
+  /** `max_fails` may have disabled it, but nothing else keeps a request from trying whether it is back. */
+  get mayBeBack(): boolean {
+    return !this.down && !this.settings.drain && !this.isFull && this.health.isFit;
   }
 
   /**
@@ -249,6 +258,13 @@ export class Peer {
     return change;
   }
 
+  /** It has answered, though `max_fails` had disabled it: it is back at once. */
+  recover(): void {
+    if (this.#row.get(FAILS) === 0) return;
+    this.#row.set(FAILS, 0);
+    this.returned();
+  }
+
   forgetFailures(): void {
     if (this.#row.get(FAILS) !== 0) this.#row.set(FAILS, 0);
   }
@@ -269,6 +285,7 @@ export class Peer {
   /** The end of what was reserved. */
   leave(): void {
     this.#row.addOwn(ACTIVE, -1);
+    this.#line.placeFree();
   }
 
   /** How many seconds ago it was last checked: tried after `fail_timeout`, or found failing. */

@@ -16,6 +16,7 @@ import { leaveClaims, makePeerSet, type PeerSet, type PeerSetFrame } from './pee
 import { FIRST_EPOCH_CELL, type PeerTable, RETURNS_CELL } from './peer-table.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
 import type { UpstreamWatcher } from './upstream-watcher.ts';
+import type { WaitingLine, WaitLimits } from './waiting-line.ts';
 import type { WatchedNames } from './watched-names.ts';
 
 /** https://nginx.org/en/docs/http/ngx_http_upstream_module.html */
@@ -30,6 +31,8 @@ export interface UpstreamSettings {
   readonly sticky?: StickySettings | undefined;
   /** So many peers that come at run time (`replaceServers`) all workers know together. Default: 0, each worker knows its own. */
   readonly runTimePeers?: number | undefined;
+  /** How requests wait for which no peer can be chosen at once; undefined: they do not. */
+  readonly queue?: WaitLimits | undefined;
   /** Names whose addresses are peers as well, and change while it runs: from `begin` until `retire`. */
   readonly names?: WatchedNames | undefined;
 }
@@ -37,6 +40,9 @@ export interface UpstreamSettings {
 export class Upstream {
   readonly name: string;
   readonly keepalive: KeepalivePool<UpstreamConnection>;
+  readonly queue: WaitLimits | undefined;
+  /** Those who wait for a peer, in this worker. */
+  readonly line: WaitingLine;
   readonly #frame: PeerSetFrame;
   readonly #stickiness: Stickiness | undefined;
   readonly #names: WatchedNames | undefined;
@@ -44,6 +50,8 @@ export class Upstream {
   readonly #returns: PeerReturns;
   #peerSet: PeerSet;
   #hasBegun = false;
+  /** The upstream of this name in the configuration that serves now. */
+  #successor: Upstream | undefined = undefined;
   /** Told when its peers have become others, before those that have gone lose what is known of them. */
   readonly #replaced = new Set<() => void>();
 
@@ -51,6 +59,8 @@ export class Upstream {
     const { name, servers, sticky } = settings;
     this.name = name;
     this.keepalive = new KeepalivePool(settings.keepalive);
+    this.queue = settings.queue;
+    this.line = table.waitingLine(name);
     const balancer = settings.balancer ?? defaultBalancer(sticky);
     const row = table.upstreamRow(name);
     this.#returns = new PeerReturns(row, RETURNS_CELL);
@@ -59,6 +69,7 @@ export class Upstream {
       row,
       checks: this.#checks,
       returns: this.#returns,
+      line: this.line,
       balancer,
       routeId: (server) => routeIdOf(server, sticky),
       table,
@@ -86,8 +97,22 @@ export class Upstream {
     row.swap(FIRST_EPOCH_CELL, 0, table.epoch);
     this.#hasBegun = true;
     this.#enter(row.get(FIRST_EPOCH_CELL) !== table.epoch);
+    if (former !== undefined) former.#leaveTo(this);
     const names = former === undefined ? undefined : former.#names;
     this.#names?.start(names, (servers, areAdded) => this.replaceServers(servers, areAdded));
+  }
+
+  /** Whoever still waits for a peer waits for one of the new configuration. */
+  #leaveTo(successor: Upstream): void {
+    this.#successor = successor;
+    successor.line.takeOver(this.line);
+  }
+
+  /** The upstream of this name in the configuration that serves now; itself, where that has none. */
+  get current(): Upstream {
+    let current: Upstream = this;
+    while (current.#successor !== undefined) current = current.#successor;
+    return current;
   }
 
   #enter(areAdded: boolean): void {

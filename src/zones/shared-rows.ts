@@ -145,6 +145,18 @@ export class Row {
     Atomics.add(this.#cells, this.#own + cell, value);
   }
 
+  setOwn(cell: number, value: number): void {
+    Atomics.store(this.#cells, this.#own + cell, value);
+  }
+
+  /** A cell of each worker, this one's among them: for paths that are not hot. */
+  each(cell: number): number[] {
+    const workers = Atomics.load(this.#workers, 0);
+    return Array.from({ length: workers }, (_, worker) =>
+      Atomics.load(this.#cells, this.#firstColumn + cell + worker * this.#columnStride),
+    );
+  }
+
   /** The exact sum of a cell over all workers. */
   total(cell: number): number {
     const workers = Atomics.load(this.#workers, 0);

@@ -10,6 +10,7 @@ function trace(values: Partial<UpstreamTrace>): UpstreamTrace {
     address: '127.0.0.1:1',
     server: 'one.example:8080',
     status: 200,
+    queueTime: -1,
     connectTime: 1,
     headerTime: 2,
     responseTime: 1234,

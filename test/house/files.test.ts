@@ -13,6 +13,8 @@ const LONGER: Readonly<Record<string, string>> = {
   'exchange/exchange.ts':
     'an exchange and the settings that it meets: each is made of the other, and there are no circles',
   'listen/http1.ts': 'one state machine: a client’s connection, whose states share their private fields',
+  'serve/proxy.ts':
+    'one state machine: a request on its way to peers and back, whose states share their private fields',
   'transport/handle-channel.ts': 'one state machine: a handle, whose states share their private fields',
 };
 

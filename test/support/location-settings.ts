@@ -90,6 +90,7 @@ const DEFAULTS: LocationSettings = {
     extensions: undefined,
     ping: 'auto',
     closeTimeout: 5000,
+    connectWait: undefined,
   },
   etag: true,
   maxRanges: 0x7fffffff,

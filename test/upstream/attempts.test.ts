@@ -8,7 +8,7 @@ import type { Upstream } from '../../src/upstream/upstream.ts';
 import { type NextCondition, timedOut, UpstreamFault } from '../../src/upstream/upstream-fault.ts';
 import { fakeExchange, makeUpstream, peerSettings } from './make-upstream.ts';
 
-const GET: RequestProgress = { method: 'GET', sent: true, replayable: true };
+const GET: RequestProgress = { method: 'GET', sent: true, replayable: true, handshake: false, answered: false };
 const refused = () =>
   new UpstreamFault('error', 'connect() failed (111: Connection refused) while connecting to upstream');
 const invalid = () => new UpstreamFault('invalid_header', 'upstream sent invalid header');

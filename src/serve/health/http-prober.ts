@@ -185,6 +185,7 @@ export function traceOf({ name, settings }: Peer, status: number): UpstreamTrace
     address: name,
     server: settings.server,
     status,
+    queueTime: -1,
     connectTime: -1,
     headerTime: -1,
     responseTime: -1,

@@ -91,6 +91,8 @@ export class Selection {
   #inflight = false;
   /** What is known of the peer has been learned. */
   #settled = false;
+  /** The peer was taken though `max_fails` had disabled it. */
+  #probing = false;
 
   constructor(balancer: Balancer, stickiness: Stickiness | undefined, group: PeerGroup, exchange: Exchange) {
     this.#balancer = balancer;
@@ -112,6 +114,27 @@ export class Selection {
     return this.#balancer.pick(this);
   }
 
+  /**
+   * Takes a peer that `max_fails` may have disabled, to see whether it is back. That it is not counts no further against it.
+   * @param turn peers are looked at from this one on, so that each has its turn
+   * @returns undefined: there is none
+   */
+  probe(turn: number): Peer | undefined {
+    this.release();
+    do {
+      const { peers } = this.group;
+      for (let i = 0; i < peers.length; i++) {
+        const index = (turn + i) % peers.length;
+        const peer = peers[index] as Peer;
+        if (!peer.mayBeBack || !peer.reserve()) continue;
+        this.picked(index, secondsNow());
+        this.#probing = true;
+        return peer;
+      }
+    } while (this.useBackup());
+    return undefined;
+  }
+
   /** For balancers, the group being locked: this peer was reserved. */
   picked(index: number, now: number): Peer {
     const peer = this.group.peers[index] as Peer;
@@ -120,6 +143,7 @@ export class Selection {
     this.peer = peer;
     this.#last = peer;
     this.#settled = false;
+    this.#probing = false;
     if (this.#balancer.timing !== undefined) this.#beginTiming(peer, this.#balancer.timing.inflight);
     return peer;
   }
@@ -129,6 +153,7 @@ export class Selection {
     const { peer, group } = this;
     if (peer === undefined) return false;
     this.#settled = true;
+    if (this.#probing) return false;
     if (group.single) {
       peer.forgetFailures();
       return false;
@@ -143,6 +168,11 @@ export class Selection {
   refused(): void {
     this.#settled = true;
     this.#countSuccess();
+  }
+
+  /** The peer that is taken has ended it without an answer, which says nothing of the peer. */
+  turnedAway(): void {
+    this.#settled = true;
   }
 
   /** The head of the answer of the peer that is taken has come, and is passed on. */
@@ -233,6 +263,7 @@ export class Selection {
 
   #countSuccess(): void {
     if (this.group.single) this.peer?.forgetFailures();
+    else if (this.#probing) this.peer?.recover();
     else this.peer?.countSuccess();
   }
 
