@@ -15,6 +15,7 @@ import { fieldOf, type HttpMessage } from '../support/http-reader.ts';
 import { ask } from '../support/raw-http.ts';
 import { openDescriptors, residentBytes, UNCOLLECTED } from '../support/resident-bytes.ts';
 import { startSockgate } from '../support/start-sockgate.ts';
+import { unreadBytes } from '../support/unread-bytes.ts';
 import { until } from '../support/until.ts';
 import { type AttackedGateway, attackedGateway } from './attacked-gateway.ts';
 
@@ -162,7 +163,10 @@ test('a file that becomes shorter while it is sent: the client sees that it is n
   const client = await attacked.connect();
   client.socket.pause();
   client.send('GET /f HTTP/1.1\r\nHost: a\r\n\r\n');
-  await wait(200);
+  await until(
+    'the beginning of it to come',
+    () => (unreadBytes(client.socket.localPort as number, attacked.port) ?? 0) > 0,
+  );
   truncateSync(join(attacked.gateway.prefix, 'html/f'), 1000);
   client.socket.resume();
   await client.untilEnded();
