@@ -130,6 +130,8 @@ const PEER_STAGES: readonly {
   readonly body?: string;
   /** The client's answer. */
   readonly status: number;
+  /** What the client gets through the tunnel: frames in hexadecimal digits. */
+  readonly frames?: string;
 }[] = [
   { name: 'at once', path: '/plain', behave: ({ socket }) => socket.resetAndDestroy(), status: 502 },
   {
@@ -170,6 +172,8 @@ const PEER_STAGES: readonly {
     path: '/ws',
     behave: upgrades(({ socket }) => void setTimeout(() => socket.resetAndDestroy(), 20)),
     status: 101,
+    // A close frame with 1014, for a peer that is dead.
+    frames: '880203f6',
   },
   {
     name: 'within a frame',
@@ -179,12 +183,14 @@ const PEER_STAGES: readonly {
       setTimeout(() => socket.resetAndDestroy(), 20);
     }),
     status: 101,
+    // No close frame: it would be part of that one.
+    frames: Buffer.from(HALF_FRAME, 'latin1').toString('hex'),
   },
 ];
 
 test('a peer that resets its connection', async (t) => {
   const bench = await makeBench(t);
-  for (const { name, path, behave, body, status } of PEER_STAGES) {
+  for (const { name, path, behave, body, status, frames } of PEER_STAGES) {
     await t.test(
       `${name}: the client hears ${status}, and where that was said before, is closed promptly`,
       async () => {
@@ -193,6 +199,7 @@ test('a peer that resets its connection', async (t) => {
         await client.head();
         assert.equal(client.status, status);
         if (status !== 502) await client.over(PROMPT);
+        if (frames !== undefined) assert.equal(client.body.toString('hex'), frames);
         client.socket.destroy();
         await bench.gateway.alive();
       },
