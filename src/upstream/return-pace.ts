@@ -38,7 +38,7 @@ export class ReturnPace {
   /** Counts what has been saved up since the last call. */
   refill(time: number, limits: PaceLimits): void {
     const rate = this.#rateAt(time, limits);
-    const most = Math.max(1, (rate * BURST) / 1000);
+    const most = 1 + (rate * BURST) / 1000;
     this.#tokens = Math.min(most, this.#tokens + ((time - this.#countedAt) * rate) / 1000);
     this.#countedAt = time;
   }
