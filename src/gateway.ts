@@ -14,6 +14,7 @@ import { sendErrorPage, sendRedirect } from './serve/answer.ts';
 import type { Snapshot } from './snapshot.ts';
 import { LiveTunnels } from './websocket/live-tunnels.ts';
 import type { Tunnel } from './websocket/tunnel.ts';
+import { TunnelCounts } from './websocket/tunnel-counts.ts';
 
 export interface GatewayOptions {
   /** Numbers connections over all workers: one cell, shared. */
@@ -39,6 +40,7 @@ export class Gateway implements ConnectionHost {
   #running: Running | undefined = undefined;
   #firstConnection: ClientConnection | undefined = undefined;
   #connectionCount = 0;
+  #tunnelCounts = TunnelCounts.alone();
   /** So many of them have been told to `connectionCounts`. */
   #countedActive = 0;
   /** PROXY headers and TLS handshakes under way. */
@@ -55,13 +57,17 @@ export class Gateway implements ConnectionHost {
       handedOver: (exchange, tunnel) => {
         this.#release(exchange);
         this.liveTunnels.add(tunnel as Tunnel);
+        this.#tunnelCounts.tunnelOpened();
         this.#countActive();
+        if (exchange.location.websocket.log !== 'close') this.#logOpening(exchange);
       },
       ended: (exchange, tunnel) => {
+        this.#countEnd(tunnel as Tunnel);
         this.exchangeEnded(exchange);
         this.liveTunnels.remove(tunnel as Tunnel);
         this.#countActive();
       },
+      handshakeRefused: (cause) => this.#tunnelCounts.handshakeRefused(cause),
     });
     this.liveTunnels.whenEmpty = () => this.#checkLeft();
   }
@@ -88,6 +94,7 @@ export class Gateway implements ConnectionHost {
     for (const [name, upstream] of snapshot.upstreams ?? []) upstream.begin(old?.snapshot.upstreams?.get(name));
     for (const check of snapshot.healthChecks ?? []) check.start();
     this.pipeline.connectionCounts = snapshot.connectionCounts;
+    this.#tunnelCounts = snapshot.tunnelCounts;
     for (const upstream of old?.snapshot.upstreams?.values() ?? []) upstream.retire();
     const patience = old?.snapshot.core.workerShutdownTimeout ?? 0;
     if (patience > 0) this.liveTunnels.closeForeignWithin(patience, 'worker shutdown');
@@ -197,7 +204,7 @@ export class Gateway implements ConnectionHost {
 
   exchangeEnded(exchange: Exchange): void {
     try {
-      for (const log of exchange.location.log) log(exchange);
+      if (exchange.tunnel === undefined || exchange.location.websocket.log !== 'open') this.#log(exchange);
     } finally {
       exchange.requestBody?.close();
       exchange.over();
@@ -263,6 +270,21 @@ export class Gateway implements ConnectionHost {
     exchange.use = undefined;
     use.count--;
     if (use.count === 0) use.retired?.();
+  }
+
+  #log(exchange: Exchange): void {
+    for (const log of exchange.location.log) log(exchange);
+  }
+
+  /** What maps make of the opening is forgotten: the end of the tunnel is asked about anew. */
+  #logOpening(exchange: Exchange): void {
+    const remembered = exchange.variableCache?.slice();
+    this.#log(exchange);
+    exchange.variableCache = remembered;
+  }
+
+  #countEnd({ endCause }: Tunnel): void {
+    if (endCause !== '') this.#tunnelCounts.tunnelEnded(endCause);
   }
 
   #eachConnection(act: (connection: ClientConnection) => void): void {

@@ -6,6 +6,7 @@ import type { SnapshotUse } from './exchange/exchange.ts';
 import type { ListenSettings } from './listen/listen-settings.ts';
 import type { HealthCheck } from './upstream/health-check.ts';
 import type { Upstream } from './upstream/upstream.ts';
+import type { TunnelCounts } from './websocket/tunnel-counts.ts';
 import type { ConnectionCounts } from './zones/connection-counts.ts';
 
 /** One target of `error_log`: a file (absolute path), or the standard error output. */
@@ -50,6 +51,8 @@ export interface Snapshot {
   readonly healthChecks: readonly HealthCheck[];
   /** What `stub_status` tells, over all workers. */
   readonly connectionCounts: ConnectionCounts;
+  /** What `websocket_status` tells, over all workers. */
+  readonly tunnelCounts: TunnelCounts;
   /** Exchanges that began under this snapshot and have not ended; the old configuration has gone when it is 0. */
   readonly use: SnapshotUse;
 }

@@ -40,6 +40,7 @@ import { tryFiles } from './try-files.ts';
 import { tuning } from './tuning.ts';
 import { upstream } from './upstream.ts';
 import { websocket } from './websocket.ts';
+import { websocketStatus } from './websocket-status.ts';
 
 export const allModules: readonly Module[] = [
   core,
@@ -71,6 +72,7 @@ export const allModules: readonly Module[] = [
   proxyCache,
   emptyGif,
   stubStatus,
+  websocketStatus,
   // Content where no other handler answers, in this order.
   randomIndex,
   indexPage,

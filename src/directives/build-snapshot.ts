@@ -5,6 +5,7 @@ import type { ServerSettings } from '../exchange/exchange.ts';
 import type { ListenSettings } from '../listen/listen-settings.ts';
 import type { CoreSettings, Snapshot } from '../snapshot.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import { TunnelCounts } from '../websocket/tunnel-counts.ts';
 import { ConnectionCounts } from '../zones/connection-counts.ts';
 import type {
   HttpDraft,
@@ -141,6 +142,7 @@ export function freezeSnapshot(draft: SnapshotDraft, listeners: readonly ListenS
     upstreams,
     healthChecks: draft.http.healthChecks,
     connectionCounts: ConnectionCounts.of(draft.workshop.zones),
+    tunnelCounts: TunnelCounts.of(draft.workshop.zones),
     use: { count: 0, retired: undefined },
   });
 }

@@ -76,7 +76,9 @@ const ofRequest: Variables = {
   },
   request_length: ({ head, bodyBytesReceived, framingBytesReceived }) =>
     `${head.headLength + bodyBytesReceived + framingBytesReceived}`,
-  request_time: ({ startedAt }) => inSeconds(Date.now() - startedAt),
+  // Of a tunnel it is the time of its handshake, whenever it is asked for.
+  request_time: ({ startedAt, tunnel }) =>
+    inSeconds((tunnel === undefined ? Date.now() : tunnel.startedAt) - startedAt),
   remote_user: ({ head }) => basicCredentials(head.headers.get('authorization'))?.user,
 };
 
@@ -118,12 +120,6 @@ const withoutValue: Variables = {
   tcpinfo_rcv_space: () => undefined,
 };
 
-/** Ours: who ended a tunnel, and why. */
-const ofTunnel: Variables = {
-  websocket_close_by: ({ tunnel }) => tunnel?.endedBy,
-  websocket_close_cause: ({ tunnel }) => tunnel?.endCause,
-};
-
 const settable: Readonly<Record<string, VariableSetter>> = {
   args: (exchange, value) => {
     exchange.args = value;
@@ -153,7 +149,6 @@ export const httpVariables = nginxModule('http_variables', {
     ...ofTheTime,
     ...ofOurselves,
     ...withoutValue,
-    ...ofTunnel,
   },
   settable,
 });

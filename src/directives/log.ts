@@ -1,4 +1,4 @@
-// access_log and log_format: one line for each exchange, one for each tunnel that has ended.
+// access_log and log_format: one line for each exchange; for each tunnel one when it ends, or when it opens, or two.
 // https://nginx.org/en/docs/http/ngx_http_log_module.html
 
 import { directives, type SetOf } from '../config/directive.ts';
@@ -62,7 +62,7 @@ const table = directives({
     default: 'logs/access.log',
     doc: 'Where lines go, in which format: a file, or `syslog:server=address,facility=…,severity=…,tag=…,nohostname` over UDP; `buffer=size` and `flush=time` gather them, `gzip` compresses what was gathered, `if=condition` leaves out those for which it is empty or 0. `off` takes away what a higher level says. A path with variables is opened by the worker, if the document root is there.',
     differs:
-      'A syslog server on a `unix:` socket is refused. A path in which a variable has put `..` is refused. A tunnel is one line, written when it ends.',
+      'A syslog server on a `unix:` socket is refused. A path in which a variable has put `..` is refused. A tunnel is one line, written when it ends, unless `websocket_log` says otherwise.',
   },
   open_log_file_cache: {
     in: ['http', 'server', 'location'],
@@ -98,11 +98,15 @@ interface Format {
 
 const LOGS = Symbol('access logs');
 
-/** nginx's own format has no place for it, and nobody's log may be silent on it: who ended a tunnel, and why, stands behind its line. */
+/**
+ * nginx's own format has no place for it, and nobody's log may be silent on it: who ended a tunnel, and why, stands behind its line;
+ * behind that of its beginning, that it is one.
+ */
 function withEnd(line: LogFormat): LogFormat {
   return (exchange) => {
     const { tunnel } = exchange;
-    return tunnel === undefined ? line(exchange) : `${line(exchange)} "${tunnel.endedBy}: ${tunnel.endCause}"`;
+    if (tunnel === undefined) return line(exchange);
+    return `${line(exchange)} "${tunnel.endedAt === 0 ? 'open' : `${tunnel.endedBy}: ${tunnel.endCause}`}"`;
   };
 }
 

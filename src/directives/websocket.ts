@@ -8,6 +8,7 @@ import type { ConnectWait, WebSocketSettings } from '../exchange/websocket-setti
 import { isToken } from '../http1/headers.ts';
 import type { Level, Workshop } from './draft.ts';
 import { nginxModule } from './module.ts';
+import { tunnelVariables } from './tunnel-variables.ts';
 import { originKind, originTest } from './websocket-origins.ts';
 
 const SETTINGS = ['http', 'server', 'location'] as const;
@@ -69,6 +70,12 @@ const table = directives({
     default: '0',
     doc: 'How long an opening handshake for which no peer is there, because all refuse connections or are disabled, unhealthy or full, waits for one to come back; then it gets 503 with `Retry-After`. At most `max` wait for an upstream (1000), and when a peer is back, it gets `rate` of them (200/s), fewer in the first second; both over all workers. 0: none waits.',
   },
+  websocket_log: {
+    in: SETTINGS,
+    args: [oneOf('when', 'open', 'close', 'both')],
+    default: 'close',
+    doc: 'When a tunnel is a line of `access_log`: at its end, with what became of it; at its 101 (`open`); or at both, and `$websocket_event` says which one it is.',
+  },
 });
 
 /** `auto`, or a time in ms: 0 for `off`. */
@@ -86,6 +93,7 @@ export const websocket = nginxModule('websocket', {
   doc: 'Our own: what the gateway does for WebSockets. [websocket.md](websocket.md) shows each with a configuration to copy.',
   directives: table,
   variables: {
+    ...tunnelVariables,
     // What the map of nginx's page on WebSockets makes, but for `close` where no upgrade is asked for: then nothing is said, so that the
     // connection to the upstream is kept.
     connection_upgrade: ({ head }) => (head.upgrade === '' ? '' : 'upgrade'),
@@ -110,6 +118,7 @@ function settingsOf(set: Set, workshop: Workshop, level: Level): WebSocketSettin
     ping: set.websocket_ping,
     closeTimeout: set.websocket_close_timeout,
     connectWait: connectWait(set),
+    log: set.websocket_log,
   });
   made.set(set, settings);
   return settings;

@@ -17,14 +17,14 @@ import { gatherUntilTurnEnds } from './gathering.ts';
 import type { KeptBody } from './kept-body.ts';
 import type { OpenFileRule } from './open-file-rule.ts';
 import { Pacer } from './pacer.ts';
-import type { SnapshotUse, TunnelTrace, UpstreamTrace } from './traces.ts';
+import type { RefusalCause, SnapshotUse, TunnelTrace, UpstreamTrace } from './traces.ts';
 import type { Verdict } from './verdict.ts';
 import type { WebSocketSettings } from './websocket-settings.ts';
 
 export type { ClientVerification } from './client-manners.ts';
 export type { CompressionSettings } from './compression-settings.ts';
 export type { OpenFileRule } from './open-file-rule.ts';
-export type { SnapshotUse, TunnelTrace, UpstreamTrace } from './traces.ts';
+export type { RefusalCause, SnapshotUse, TunnelLegTrace, TunnelTrace, UpstreamTrace } from './traces.ts';
 export type { WebSocketSettings } from './websocket-settings.ts';
 
 /** What moves an exchange on from outside the path: route/phases.ts fulfils it. */
@@ -35,10 +35,12 @@ export interface Pipeline {
   resume(exchange: Exchange, verdict: Verdict): void;
   /** Answers with a status: `error_page`, else the page of last resort. */
   fail(exchange: Exchange, status: number): void;
-  /** The exchange has become a tunnel; its log line comes when that ends, through `ended`. */
+  /** The exchange has become a tunnel: the log phase, if this shall have a line; `websocket_log`. */
   handedOver(exchange: Exchange, tunnel: TunnelTrace): void;
-  /** The exchange's tunnel has ended: the log phase. */
+  /** The exchange's tunnel has ended: the log phase, if this shall have a line. */
   ended(exchange: Exchange, tunnel: TunnelTrace): void;
+  /** A rule of ours has refused an opening handshake. */
+  handshakeRefused(cause: RefusalCause): void;
   /** Starts over with another URI (`index`, `error_page`, `X-Accel-Redirect`); nothing may have been sent yet. */
   redirect(exchange: Exchange, uri: string, args: string): void;
   /** Takes a subrequest, whose URI is set, through the phases from the server's rewrite phase on. */
@@ -124,6 +126,7 @@ export class Exchange {
   /** The head and the trailer of the peer's last answer. */
   upstreamHead: ResponseHead | undefined = undefined;
   upstreamTrailers: Headers | undefined = undefined;
+  /** What it has become, from its 101 on. */
   tunnel: TunnelTrace | undefined = undefined;
   /** The count of what uses the snapshot that this exchange began under, while it does. */
   use: SnapshotUse | undefined = undefined;

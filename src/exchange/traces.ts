@@ -33,11 +33,34 @@ export function newUpstreamTrace(address: string, server: string): UpstreamTrace
   };
 }
 
-/** What a tunnel was, for its line in the access log. Fulfilled by websocket/tunnel.ts. */
+/** What a tunnel is or was, for its lines in the access log: a look at the tunnel itself. Fulfilled by websocket/tunnel.ts. */
 export interface TunnelTrace {
+  /** In ms since 1970; `endedAt` is 0 as long as it is open. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  /** '' as long as nothing has begun its end. */
   readonly endedBy: string;
   readonly endCause: string;
+  /** Whether there are messages and close codes to tell of. */
+  readonly followsFrames: boolean;
+  readonly client: TunnelLegTrace;
+  readonly peer: TunnelLegTrace;
 }
+
+/** One side of a tunnel. Fulfilled by websocket/tunnel-leg.ts. */
+export interface TunnelLegTrace {
+  /** What came from this side and was passed on. */
+  readonly bytes: number;
+  readonly messages: number;
+  /** The close codes that came from this side, and that it was told; 0: none, 1005: a close frame without one. */
+  readonly closeCode: number;
+  readonly toldClose: number;
+  /** ms between the last ping of ours that it has answered and its pong; -1: there is none. */
+  readonly roundTrip: number;
+}
+
+/** Which rule has refused an opening handshake: `websocket_allow_origin` or `websocket_subprotocols`. */
+export type RefusalCause = 'origin' | 'subprotocol';
 
 /** How many exchanges began under a snapshot and have not ended. */
 export interface SnapshotUse {

@@ -28,6 +28,8 @@ export interface WebSocketSettings {
   readonly closeTimeout: number;
   /** How a handshake waits for a peer to come back; undefined: it does not. */
   readonly connectWait: ConnectWait | undefined;
+  /** `websocket_log`: when a tunnel is a line of the access log. */
+  readonly log: 'open' | 'close' | 'both';
 }
 
 /** Where an opening handshake comes from, and whom it asks. */

@@ -2,7 +2,7 @@
 // https://nginx.org/en/docs/dev/development_guide.html#http_phases
 
 import { MatchTimeout } from '../config/bounded-regexp.ts';
-import type { Exchange, Pipeline, TunnelTrace } from '../exchange/exchange.ts';
+import type { Exchange, Pipeline, RefusalCause, TunnelTrace } from '../exchange/exchange.ts';
 import type { ErrorPage, Handler, LocationSettings } from '../exchange/settings.ts';
 import { ALLOWED, DECLINED, DONE, PENDING, type Verdict } from '../exchange/verdict.ts';
 import { Headers } from '../http1/headers.ts';
@@ -29,6 +29,7 @@ export interface PhaseEnds {
   answerRedirect(exchange: Exchange, status: number, target: string): void;
   handedOver(exchange: Exchange, tunnel: TunnelTrace): void;
   ended(exchange: Exchange, tunnel: TunnelTrace): void;
+  handshakeRefused(cause: RefusalCause): void;
 }
 
 /** Statuses after which nginx does not trust the rest of the connection. */
@@ -93,6 +94,10 @@ export class Phases implements Pipeline {
 
   ended(exchange: Exchange, tunnel: TunnelTrace): void {
     this.#ends.ended(exchange, tunnel);
+  }
+
+  handshakeRefused(cause: RefusalCause): void {
+    this.#ends.handshakeRefused(cause);
   }
 
   redirect(exchange: Exchange, uri: string, args: string): void {

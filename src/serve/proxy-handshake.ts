@@ -1,6 +1,7 @@
 // The request side of an upgrade: which requests are passed to a peer as opening handshakes, and what of them.
 
 import type { Exchange } from '../exchange/exchange.ts';
+import { noteRefusal } from '../exchange/handshake-refusal.ts';
 import {
   type AcceptedHandshake,
   checkOpeningHandshake,
@@ -88,12 +89,14 @@ function refuseOrigin(exchange: Exchange): 403 {
   const origin = exchange.head.headers.getJoined('origin');
   const whose = origin === undefined ? 'it has no origin' : `origin "${origin.slice(0, LONGEST_SHOWN)}" is not allowed`;
   exchange.log('error', `cross-site WebSocket handshake forbidden: ${whose}`);
+  noteRefusal(exchange, 'origin');
   return 403;
 }
 
 function refuseProtocols(exchange: Exchange, offered: readonly string[]): 400 {
   const shown = offered.join(', ').slice(0, LONGEST_SHOWN);
   exchange.log('error', `none of the subprotocols that the client offers is allowed: "${shown}"`);
+  noteRefusal(exchange, 'subprotocol');
   return 400;
 }
 

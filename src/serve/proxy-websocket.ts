@@ -8,26 +8,24 @@ import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { checkHandshakeAnswer } from '../websocket/handshake.ts';
 import { extensionNames, listMembers } from '../websocket/token-list.ts';
 import { Tunnel, type TunnelOwner, type TunnelSettings } from '../websocket/tunnel.ts';
+import { complaintOf } from '../websocket/tunnel-complaint.ts';
 import { leaveOutPage } from './answer.ts';
 import { OpeningWatch } from './peer-opening.ts';
-import type { ProxyRequestHead } from './proxy-request.ts';
-import type { ProxySettings } from './proxy-settings.ts';
+import { type ProxyRequestHead, peerUrl } from './proxy-request.ts';
+import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
 
 /**
  * Opens the tunnel after a peer's 101: `exchange.answer` has the fields to pass on.
- * @param upstreamPeer active for as long as the tunnel lasts
- * @param sticky who learns from what the peer says first, if anybody
+ * @param end what is done when it has ended
  * @returns undefined when it is open, and both channels are the tunnel's; else what is wrong with the 101
  */
 export function openTunnel(
-  exchange: Exchange,
-  settings: ProxySettings,
+  end: TunnelEnd,
   request: ProxyRequestHead,
   head: ResponseHead,
   connection: UpstreamConnection,
-  upstreamPeer: Peer,
-  sticky: Selection | undefined,
 ): string | undefined {
+  const { exchange, settings, sticky } = end;
   const agreed = agreement(exchange, request, head);
   if (typeof agreed === 'string') return `upstream sent invalid answer to the upgrade: ${agreed}`;
   const opening = sticky?.opening();
@@ -41,12 +39,18 @@ export function openTunnel(
     settings: tunnelSettings(exchange.location, settings),
     followFrames: agreed.followFrames,
     deflate: agreed.deflate,
-    owner: new TunnelEnd(exchange, upstreamPeer, sticky),
+    owner: end,
   });
+  exchange.tunnel = tunnel satisfies TunnelTrace;
   exchange.slim();
-  exchange.pipeline.handedOver(exchange, tunnel);
-  if (opening === undefined) tunnel.start(early, rest);
-  else startShowing(tunnel, early, rest, opening);
+  endTrace(exchange.upstreams?.at(-1));
+  try {
+    exchange.pipeline.handedOver(exchange, tunnel);
+  } finally {
+    // Whatever goes wrong there, both channels have an owner.
+    if (opening === undefined) tunnel.start(early, rest);
+    else startShowing(tunnel, early, rest, opening);
+  }
   return undefined;
 }
 
@@ -118,36 +122,61 @@ function sendSwitch(exchange: Exchange, head: ResponseHead): void {
 const isWebSocket = (upgrade: string): boolean => upgrade.toLowerCase() === 'websocket';
 
 /**
- * What is left to do when a tunnel has ended: its bytes go into the exchange's counts, its peer has one connection less, and the
- * exchange goes into the log. Of what has opened the tunnel nothing else is kept: there may be very many.
+ * What is left to do when a tunnel has ended: its bytes go into the exchange's counts, its peer has one connection less, and both logs
+ * tell of it. Of what has opened the tunnel nothing else is kept: there may be very many.
  */
-class TunnelEnd implements TunnelOwner {
-  readonly #exchange: Exchange;
+export class TunnelEnd implements TunnelOwner {
+  readonly exchange: Exchange;
+  readonly settings: ProxySettings;
+  readonly #target: ProxyTarget;
   readonly #peer: Peer;
-  readonly #sticky: Selection | undefined;
+  readonly sticky: Selection | undefined;
 
-  constructor(exchange: Exchange, peer: Peer, sticky: Selection | undefined) {
-    this.#exchange = exchange;
+  /**
+   * @param peer active for as long as the tunnel lasts
+   * @param sticky who learns from what the peer says first, if anybody
+   */
+  constructor(
+    exchange: Exchange,
+    settings: ProxySettings,
+    target: ProxyTarget,
+    peer: Peer,
+    sticky: Selection | undefined,
+  ) {
+    this.exchange = exchange;
+    this.settings = settings;
+    this.#target = target;
     this.#peer = peer;
-    this.#sticky = sticky;
+    this.sticky = sticky;
   }
 
   tunnelEnded(tunnel: Tunnel): void {
-    const exchange = this.#exchange;
-    exchange.tunnel = tunnel satisfies TunnelTrace;
+    const exchange = this.exchange;
     exchange.bytesSent += tunnel.peer.bytes;
     exchange.bodyBytesSent += tunnel.peer.bytes;
-    endTrace(exchange.upstreams?.at(-1), tunnel);
+    addBytes(exchange.upstreams?.at(-1), tunnel);
     this.#peer.leave();
-    this.#sticky?.tunnelEnded();
+    this.sticky?.tunnelEnded();
+    this.#complain(tunnel);
     exchange.pipeline.ended(exchange, tunnel);
+  }
+
+  #complain(tunnel: Tunnel): void {
+    const complaint = complaintOf(tunnel);
+    const exchange = this.exchange;
+    if (complaint === undefined || !exchange.location.errorLog.enabled(complaint.level)) return;
+    const url = peerUrl(exchange, this.settings, this.#target, this.#peer.name);
+    exchange.log(complaint.level, complaint.message, url);
   }
 }
 
-/** The pass that opened the tunnel is the last one, and lasts as long as it. */
-function endTrace(trace: UpstreamTrace | undefined, { startedAt, endedAt, peer, client }: Tunnel): void {
+/** The pass that opened the tunnel is the last one. Its time is that of the handshake. */
+function endTrace(trace: UpstreamTrace | undefined): void {
+  if (trace !== undefined) trace.responseTime = trace.headerTime;
+}
+
+function addBytes(trace: UpstreamTrace | undefined, { peer, client }: Tunnel): void {
   if (trace === undefined) return;
-  trace.responseTime = trace.headerTime + Math.max(0, endedAt - startedAt);
   trace.bytesReceived += peer.bytes;
   trace.bytesSent += client.bytes;
 }

@@ -24,7 +24,7 @@ import { passToMadeUp } from './proxy-resolve.ts';
 import { informationalFields, takeAnswerHead } from './proxy-response.ts';
 import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
 import { PeerWait, retryAfter, standsBehind, tooLong, type WaitingPass, waitLimits } from './proxy-wait.ts';
-import { openTunnel } from './proxy-websocket.ts';
+import { openTunnel, TunnelEnd } from './proxy-websocket.ts';
 import { forceRange } from './ranges.ts';
 
 /** The content handler of a location with proxy_pass. */
@@ -220,7 +220,8 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     this.#countBytes();
     const { peer, selection } = this.#attempts;
     const sticky = selection.followsTunnel ? selection : undefined;
-    const opened = openTunnel(exchange, this.settings, request, head, connection, peer as Peer, sticky);
+    const end = new TunnelEnd(exchange, this.settings, this.target, peer as Peer, sticky);
+    const opened = openTunnel(end, request, head, connection);
     if (opened === undefined) {
       this.#attempts.becameTunnel();
       this.#connection = undefined;

@@ -14,8 +14,8 @@ import { CAUSES_OF, type SideCauses, type TunnelCause, type TunnelSide } from '.
 export interface LegOwner {
   /** Bytes have come, or a write that was held up has left: there is life. @returns the time of `now()`, in whole ms */
   bytesPassed(): number;
-  /** Something has begun the end of the tunnel; only the first is remembered. */
-  blame(cause: TunnelCause): void;
+  /** Something has begun the end of the tunnel; only the first is remembered. `error`: what the system said, where it said something. */
+  blame(cause: TunnelCause, error?: Error): void;
   /** This side has answered a close frame of ours with its own, which went no further. */
   closeAnswered(leg: TunnelLeg): void;
   /** The side has ended its half. */
@@ -51,6 +51,8 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   closed = false;
   /** The code of the close frame that we put in ourselves towards this side; 0 where we did not. */
   saidClose: number = NO_CLOSE_FRAME;
+  /** The code of the close frame that this side was sent, the other side's or ours; 0 as long as there is none. */
+  toldClose: number = NO_CLOSE_FRAME;
 
   readonly #tunnel: LegOwner;
   readonly #causes: SideCauses;
@@ -124,7 +126,7 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
     else {
       if (reader !== undefined) {
         reader.read(bytes, start, end);
-        if (reader.closed) this.#tunnel.blame(this.#causes.close);
+        if (reader.closed) this.#closeCame();
       }
       this.passOn(bytes, start, end);
     }
@@ -159,7 +161,7 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
     this.closed = true;
     this.#writing = HALF_ENDED;
     this.#unblock();
-    this.#tunnel.blame(error === undefined ? this.#causes.end : this.#causes.reset);
+    this.#tunnel.blame(error === undefined ? this.#causes.end : this.#causes.reset, error);
     this.#tunnel.legClosed(this, error);
   }
 
@@ -203,10 +205,20 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
 
   /** A close frame that answers ours has reached whom it is for. */
   #passesClose(): boolean {
+    if (this.saidClose === NO_CLOSE_FRAME) {
+      this.#closeCame();
+      return true;
+    }
     this.#tunnel.blame(this.#causes.close);
-    if (this.saidClose === NO_CLOSE_FRAME) return true;
     this.#tunnel.closeAnswered(this);
     return false;
+  }
+
+  /** This side has sent a close frame, which is passed on if the other one may still be sent anything. */
+  #closeCame(): void {
+    this.#tunnel.blame(this.#causes.close);
+    const other = this.#other;
+    if (other.#writing === OPEN) other.toldClose = this.closeCode;
   }
 
   // A write that is held up: its source waits, but not for ever.
@@ -338,6 +350,7 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
     this.#closeWaits = NO_CLOSE_FRAME;
     this.#pingWaits = false;
     this.saidClose = code;
+    this.toldClose = code;
     const frame = closeFrame(code, '', this.side === 'peer');
     this.channel.write(frame, 0, frame.length);
     this.#writing = CLOSE_SAID;

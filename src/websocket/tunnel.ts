@@ -66,11 +66,14 @@ const CODE_TO: { readonly [side in TunnelSide]: number } = {
 export class Tunnel implements LegOwner, DeadlineOwner {
   readonly client: TunnelLeg;
   readonly peer: TunnelLeg;
-  /** When `start` was called and when both channels were gone, in ms since 1970; 0 before that. */
-  startedAt = 0;
+  /** When it was made, in ms since 1970: its client is being told 101. */
+  readonly startedAt = Date.now();
+  /** When both channels were gone; 0 before that. */
   endedAt = 0;
   /** What began the end of the tunnel; '' while nothing has. What follows from it (a FIN after a close frame) is not remembered. */
   endCause: TunnelCause | '' = '';
+  /** What the system said to that, where it said something. */
+  endError: Error | undefined = undefined;
   readonly #settings: TunnelSettings;
   readonly #owner: TunnelOwner;
   #state: State = RELAYING;
@@ -114,7 +117,6 @@ export class Tunnel implements LegOwner, DeadlineOwner {
    * @param fromPeer what came behind the peer's answer: the client gets it before all else
    */
   start(fromClient: Buffer | undefined, fromPeer: Buffer | undefined): void {
-    this.startedAt = Date.now();
     this.client.channel.owner = this.client;
     this.peer.channel.owner = this.peer;
     const time = this.bytesPassed();
@@ -227,7 +229,9 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   #timeToNextLook(time: number): number {
     const { readTimeout, pingInterval } = this.#settings;
     if (!this.#pings) return untilDue(this.#passedAt + readTimeout, time, readTimeout);
+    // Never later than an interval: who answers meanwhile is to be pinged again in time.
     return Math.min(
+      pingInterval,
       untilDue(this.#nextMomentOf(this.client), time, pingInterval),
       untilDue(this.#nextMomentOf(this.peer), time, pingInterval),
     );
@@ -251,8 +255,10 @@ export class Tunnel implements LegOwner, DeadlineOwner {
     return this.#passedAt;
   }
 
-  blame(cause: TunnelCause): void {
-    if (this.endCause === '') this.endCause = cause;
+  blame(cause: TunnelCause, error?: Error): void {
+    if (this.endCause !== '') return;
+    this.endCause = cause;
+    this.endError = error;
   }
 
   closeAnswered(leg: TunnelLeg): void {

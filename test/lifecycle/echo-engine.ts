@@ -8,6 +8,7 @@ import { ErrorLogFile } from '../../src/diagnostics/error-log-file.ts';
 import type { Engine, Loaded, LoadRequest, WorkerGateway } from '../../src/lifecycle/engine.ts';
 import type { ListenAddress, ListenSettings } from '../../src/listen/listen-settings.ts';
 import type { CoreSettings, Snapshot } from '../../src/snapshot.ts';
+import { TunnelCounts } from '../../src/websocket/tunnel-counts.ts';
 import { ConnectionCounts } from '../../src/zones/connection-counts.ts';
 import type { Row } from '../../src/zones/shared-rows.ts';
 import { until } from '../support/until.ts';
@@ -90,6 +91,7 @@ function buildSnapshot(config: EchoConfig, { prefix, logFiles, zones }: LoadRequ
     upstreams: new Map(),
     healthChecks: [],
     connectionCounts: ConnectionCounts.alone(),
+    tunnelCounts: TunnelCounts.alone(),
     use: { count: 0, retired: undefined },
     counter: zones.row('counters', COUNTER, 'tickets'),
     logLine: (line) => (accessLog === undefined ? undefined : logFiles.file(accessLog).write(line)),

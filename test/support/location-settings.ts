@@ -91,6 +91,7 @@ const DEFAULTS: LocationSettings = {
     ping: 'auto',
     closeTimeout: 5000,
     connectWait: undefined,
+    log: 'close',
   },
   etag: true,
   maxRanges: 0x7fffffff,

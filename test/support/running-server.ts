@@ -7,6 +7,7 @@ import type { ServerSettings } from '../../src/exchange/settings.ts';
 import { Gateway } from '../../src/gateway.ts';
 import type { ListenSettings } from '../../src/listen/listen-settings.ts';
 import type { Snapshot } from '../../src/snapshot.ts';
+import { TunnelCounts } from '../../src/websocket/tunnel-counts.ts';
 import { ConnectionCounts } from '../../src/zones/connection-counts.ts';
 
 /** An error log that keeps its lines: `[level] message`, without what stands behind the first comma. */
@@ -51,6 +52,7 @@ function snapshotOf(settings: ServerSettings, port: number): Snapshot {
   const snapshot = {
     listeners: [listener],
     connectionCounts: ConnectionCounts.alone(),
+    tunnelCounts: TunnelCounts.alone(),
     use: { count: 0, retired: undefined },
   };
   return snapshot as unknown as Snapshot;

@@ -39,6 +39,13 @@ function describePings(open: OpenChannel): void {
     assert.ok(tunnel.client.roundTrip >= 0 && tunnel.peer.roundTrip >= 0);
   });
 
+  test('come again an interval after the answer to the last one, however far the read timeout is', async (context) => {
+    const { client, peer } = await started(context, { readTimeout: 3_600_000, pingInterval: 100 });
+    client.answersPings();
+    peer.answersPings();
+    await until('four pings to each side', () => client.pings >= 4 && peer.pings >= 4);
+  });
+
   for (const [dead, living, code] of [
     ['client', 'peer', 1001],
     ['peer', 'client', 1014],
