@@ -15,7 +15,8 @@ export class SocketIoServer {
   readonly transports: string[] = [];
   /** How often it was asked for a session that it never had: the sign of a client that was led astray. */
   strays = 0;
-  readonly #http = createServer();
+  /** It keeps its connections for longer than a test: a POST on one that is just being closed is lost, and may not be sent again. */
+  readonly #http = createServer({ keepAliveTimeout: 300_000 });
   readonly #server: Server;
   readonly #connections = new Set<NetSocket>();
   readonly #own = new Set<string | undefined>();
