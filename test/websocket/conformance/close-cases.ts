@@ -49,6 +49,14 @@ export const closeCases: readonly ConformanceCase[] = [
     frames: [close(1000, Buffer.from('66c3', 'hex'))],
     violation: { code: 1007, after: 0 },
   },
+  { name: 'a text behind a close', rule: '5.5.1', frames: [close(1000), LAST] },
+  { name: 'a ping behind a close', rule: '5.5.1', frames: [close(1000), ping('x')] },
+  { name: 'a second close', rule: '5.5.1', frames: [close(1000), close(1001)] },
+  {
+    name: 'what is no frame behind a close',
+    rule: '5.5.1',
+    frames: [close(1000), text(Buffer.from('ff', 'hex'), { reserved: 7 })],
+  },
   { name: 'a ping before a close', rule: '5.5.1', frames: [ping('x'), close(1000)] },
   { name: 'a close within a message', rule: '5.5.1', frames: [text('x', { final: false }), close(1000)] },
 ];
