@@ -12,8 +12,10 @@ import { Phases } from './route/phases.ts';
 import { parseTarget } from './route/uri.ts';
 import { sendErrorPage, sendRedirect } from './serve/answer.ts';
 import type { Snapshot } from './snapshot.ts';
+import { DrainPacer } from './websocket/drain-pacer.ts';
 import { LiveTunnels } from './websocket/live-tunnels.ts';
 import type { Tunnel } from './websocket/tunnel.ts';
+import type { GatewayCause } from './websocket/tunnel-cause.ts';
 import { TunnelCounts } from './websocket/tunnel-counts.ts';
 
 export interface GatewayOptions {
@@ -45,6 +47,7 @@ export class Gateway implements ConnectionHost {
   #countedActive = 0;
   /** PROXY headers and TLS handshakes under way. */
   readonly #greetings = new Set<Greeting>();
+  readonly #drainPacer = new DrainPacer();
   #left: (() => void) | undefined = undefined;
   #patience: NodeJS.Timeout | undefined = undefined;
 
@@ -58,12 +61,14 @@ export class Gateway implements ConnectionHost {
         this.#release(exchange);
         this.liveTunnels.add(tunnel as Tunnel);
         this.#tunnelCounts.tunnelOpened();
+        if (this.leaving) this.#drain([tunnel as Tunnel], 'drain');
         this.#countActive();
         if (exchange.location.websocket.log !== 'close') this.#logOpening(exchange);
       },
       ended: (exchange, tunnel) => {
         this.#countEnd(tunnel as Tunnel);
         this.exchangeEnded(exchange);
+        this.#drainPacer.remove(tunnel as Tunnel);
         this.liveTunnels.remove(tunnel as Tunnel);
         this.#countActive();
       },
@@ -115,8 +120,9 @@ export class Gateway implements ConnectionHost {
   }
 
   /**
-   * Leaves gently: idle connections are closed, running exchanges finish, tunnels go on.
-   * @param shutdownTimeout ms after which all that is left is closed (tunnels with 1001); 0: never
+   * Leaves gently: idle connections are closed, running exchanges finish, WebSockets are asked to go at the pace of
+   * `websocket_drain_rate`. Tunnels of other protocols go on: nobody could ask them.
+   * @param shutdownTimeout ms after which all that is left is closed (tunnels with 1001), and before which all have been asked; 0: never
    * @param left called once nothing is left
    */
   quit(shutdownTimeout: number, left: () => void): void {
@@ -125,6 +131,7 @@ export class Gateway implements ConnectionHost {
     this.#stopChecks();
     this.#eachConnection((connection) => connection.closeIfIdle());
     if (shutdownTimeout > 0) this.#patience = setTimeout(() => this.#closeAll('worker shutdown'), shutdownTimeout);
+    this.#drain(this.liveTunnels, 'drain', timeToAsk(shutdownTimeout));
     this.#checkLeft();
   }
 
@@ -142,6 +149,7 @@ export class Gateway implements ConnectionHost {
     this.#stopChecks();
     this.#eachConnection((connection) => connection.destroy());
     for (const greeting of [...this.#greetings]) greeting.destroy();
+    this.#drainPacer.stop();
     this.liveTunnels.destroyAll('worker stop');
     this.#retireUpstreams();
     this.#checkLeft();
@@ -222,7 +230,8 @@ export class Gateway implements ConnectionHost {
     connection.next = undefined;
     this.#connectionCount--;
     this.#countActive();
-    this.#checkLeft();
+    // What hands its channel over to a tunnel is closed before that is there.
+    if (this.#left !== undefined) queueMicrotask(() => this.#checkLeft());
   }
 
   readonly #greeted = (greeting: Greeting): void => {
@@ -296,7 +305,16 @@ export class Gateway implements ConnectionHost {
     }
   }
 
+  /** Asks the WebSockets among them to go. @param within ms; undefined: as long as it takes at the rate of the configuration */
+  #drain(tunnels: Iterable<Tunnel>, cause: GatewayCause, within?: number): void {
+    const snapshot = this.#running?.snapshot;
+    const webSockets = [...tunnels].filter(({ followsFrames }) => followsFrames);
+    if (snapshot === undefined || webSockets.length === 0) return;
+    this.#drainPacer.drain(webSockets, cause, { rate: shareOfRate(snapshot), within });
+  }
+
   #closeAll(cause: 'worker shutdown'): void {
+    this.#drainPacer.stop();
     this.liveTunnels.closeAll(cause);
     for (const greeting of [...this.#greetings]) greeting.destroy();
     this.#eachConnection((connection) => connection.destroy());
@@ -320,4 +338,17 @@ export class Gateway implements ConnectionHost {
     this.#retireUpstreams();
     left();
   }
+}
+
+/** Each worker takes an equal part of the rate. */
+function shareOfRate({ drainRate, core }: Snapshot): number {
+  return drainRate / (core.masterProcess ? core.workerProcesses : 1);
+}
+
+/** So much of a shutdown timeout is left for those that were asked last to answer, at most, in ms. */
+const TIME_TO_ANSWER = 5000;
+
+/** ms in which tunnels are asked to go, so that they can answer within the timeout; undefined: there is none. */
+function timeToAsk(shutdownTimeout: number): number | undefined {
+  return shutdownTimeout === 0 ? undefined : shutdownTimeout - Math.min(shutdownTimeout / 4, TIME_TO_ANSWER);
 }

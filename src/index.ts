@@ -56,7 +56,7 @@ export interface RunningGateway {
    */
   reload(configText?: string): Promise<readonly GatewayProblem[]>;
   /**
-   * Takes no new connections, lets what runs finish, and is done when nothing is left.
+   * Takes no new connections, lets what runs finish, asks WebSockets to go at the rate of `websocket_drain_rate`, and is done when nothing is left.
    * @param timeout ms after which what is still open is closed, WebSockets with 1001; 0: never. Default: `worker_shutdown_timeout`
    */
   quit(timeout?: number): Promise<void>;

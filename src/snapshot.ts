@@ -49,6 +49,8 @@ export interface Snapshot {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   /** Run while the snapshot serves new requests. */
   readonly healthChecks: readonly HealthCheck[];
+  /** `websocket_drain_rate`: so many tunnels in a second are asked to go, over all workers. */
+  readonly drainRate: number;
   /** What `stub_status` tells, over all workers. */
   readonly connectionCounts: ConnectionCounts;
   /** What `websocket_status` tells, over all workers. */

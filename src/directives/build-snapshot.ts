@@ -42,7 +42,15 @@ class Builder {
   constructor(modules: readonly Module[], workshop: Workshop) {
     this.#modules = modules;
     this.#workshop = workshop;
-    const http: HttpDraft = { workshop, upstreams: new Map(), servers: [], healthChecks: [], notes: new Map() };
+    // The websocket module sets its rate from its directive's default; without `http` there are no tunnels.
+    const http: HttpDraft = {
+      workshop,
+      upstreams: new Map(),
+      servers: [],
+      healthChecks: [],
+      drainRate: 1,
+      notes: new Map(),
+    };
     // The core module sets every field of `core` from its directives' defaults.
     this.#draft = { workshop, core: {} as Mutable<CoreSettings>, http, notes: new Map() };
   }
@@ -141,6 +149,7 @@ export function freezeSnapshot(draft: SnapshotDraft, listeners: readonly ListenS
     listeners: Object.freeze(listeners),
     upstreams,
     healthChecks: draft.http.healthChecks,
+    drainRate: draft.http.drainRate,
     connectionCounts: ConnectionCounts.of(draft.workshop.zones),
     tunnelCounts: TunnelCounts.of(draft.workshop.zones),
     use: { count: 0, retired: undefined },

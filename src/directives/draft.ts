@@ -83,6 +83,8 @@ export interface HttpDraft {
   readonly upstreams: Map<string, UpstreamDraft>;
   readonly servers: ServerDraft[];
   readonly healthChecks: HealthCheck[];
+  /** See `Snapshot.drainRate`. */
+  drainRate: number;
   /** What modules keep for the whole of `http`, by a key of their own: log formats, for example. */
   readonly notes: Map<symbol, unknown>;
 }

@@ -13,6 +13,16 @@ import { originKind, originTest } from './websocket-origins.ts';
 
 const SETTINGS = ['http', 'server', 'location'] as const;
 
+const UNSENT_CODES: ReadonlySet<number> = new Set([1004, 1005, 1006, 1010]);
+
+/** Codes that may stand in a close frame (RFC 6455 section 7.4, and IANA's registry), but for 1010, which only clients send. */
+const closeCode = argument('code', 'code', (given) => {
+  const code = /^\d{4}$/.test(given) ? Number(given) : 0;
+  const mayBeSent = (code >= 1000 && code <= 1014 && !UNSENT_CODES.has(code)) || (code >= 3000 && code <= 4999);
+  if (!mayBeSent) throw new ConfigError(`invalid close code "${given}"`);
+  return code;
+});
+
 const subprotocolKind = argument('name', 'name | any', (text) => {
   if (!isToken(text)) throw new ConfigError(`invalid subprotocol "${text}"`);
   return text;
@@ -64,6 +74,18 @@ const table = directives({
     default: '5s',
     doc: 'When the gateway ends a tunnel: how long a side may take to answer the close frame, or to take anything of what it was sent before, until its connection is closed.',
   },
+  websocket_drain_code: {
+    in: SETTINGS,
+    args: [closeCode],
+    default: '1012',
+    doc: 'What the close frame says to a client that is asked to go, because the gateway leaves: 1012 is “service restart”, after which a client connects again. 1000 to 1003, 1007 to 1014 but not 1010, or 3000 to 4999.',
+  },
+  websocket_drain_rate: {
+    in: ['http'],
+    args: [perSecond],
+    default: '200/s',
+    doc: 'How many tunnels in a second are asked to go, over all workers, with a little jitter; those that have been silent longest go first. Where `worker_shutdown_timeout` would not suffice at this rate, it is raised.',
+  },
   websocket_connect_wait: {
     in: SETTINGS,
     args: [time('time'), parameters('parameters', { max: integer('number', { min: 1 }), rate: perSecond })],
@@ -99,6 +121,9 @@ export const websocket = nginxModule('websocket', {
     connection_upgrade: ({ head }) => (head.upgrade === '' ? '' : 'upgrade'),
   },
   changeable: ['connection_upgrade'],
+  http(set, draft) {
+    draft.drainRate = set.websocket_drain_rate;
+  },
   location(set, { settings, workshop }, level) {
     settings.websocket = settingsOf(set, workshop, level);
   },
@@ -117,6 +142,7 @@ function settingsOf(set: Set, workshop: Workshop, level: Level): WebSocketSettin
     extensions: EXTENSIONS[set.websocket_extensions],
     ping: set.websocket_ping,
     closeTimeout: set.websocket_close_timeout,
+    drainCode: set.websocket_drain_code,
     connectWait: connectWait(set),
     log: set.websocket_log,
   });

@@ -26,6 +26,8 @@ export interface WebSocketSettings {
   readonly ping: 'auto' | number;
   /** How long a side may take to answer a close frame of ours. */
   readonly closeTimeout: number;
+  /** `websocket_drain_code`: what the close frame says to a client that is asked to go. */
+  readonly drainCode: number;
   /** How a handshake waits for a peer to come back; undefined: it does not. */
   readonly connectWait: ConnectWait | undefined;
   /** `websocket_log`: when a tunnel is a line of the access log. */

@@ -61,7 +61,7 @@ function tunnelSettings(location: LocationSettings, { connection }: ProxySetting
   const known = settingsOfTunnels.get(location);
   if (known !== undefined) return known;
   const { readTimeout } = connection;
-  const { ping, closeTimeout } = location.websocket;
+  const { ping, closeTimeout, drainCode } = location.websocket;
   const made: TunnelSettings = Object.freeze({
     readTimeout,
     pingInterval: ping === 'auto' ? Math.ceil(readTimeout / 3) : ping,
@@ -69,6 +69,7 @@ function tunnelSettings(location: LocationSettings, { connection }: ProxySetting
     peerSendTimeout: connection.sendTimeout,
     resetTimedOutClient: location.resetTimedoutConnection,
     closeTimeout,
+    drainCode,
   });
   settingsOfTunnels.set(location, made);
   return made;

@@ -85,9 +85,10 @@ export class FrameScreen {
       }
       const isControl = ((bytes[position] as number) & CONTROL_BIT) !== 0;
       reader.read(bytes, position, position + length);
-      if (isControl && !reader.opaque && !this.#owner.controlFrame(bytes, position, position + length)) {
+      if (isControl && !reader.opaque) {
+        // First what stands before it: it may be the last that is passed on.
         this.#passRun(bytes, run, position);
-        run = position + length;
+        run = this.#owner.controlFrame(bytes, position, position + length) ? position : position + length;
       }
       position += length;
     }

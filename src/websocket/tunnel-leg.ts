@@ -296,6 +296,11 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
     }
   }
 
+  /** Sends a close frame where the other side's close frame has just been kept back: what goes to this one stands before it. */
+  sayCloseBehind(code: number): void {
+    if (this.#writing === OPEN) this.#writeClose(code);
+  }
+
   /** The code of the close frame that waits for its place, 0 where none does. */
   get closeThatWaits(): number {
     return this.#closeWaits;

@@ -30,6 +30,8 @@ export interface TunnelSettings {
    * sent before.
    */
   readonly closeTimeout: number;
+  /** What the close frame says to a client that is asked to go; see `leave`. */
+  readonly drainCode: number;
 }
 
 export interface TunnelOptions {
@@ -145,13 +147,16 @@ export class Tunnel implements LegOwner, DeadlineOwner {
    * Asks the client to go, behind the message that is on its way to it. What it still sends reaches the peer, which is closed with 1001
    * when the client has answered, or has not for the close timeout. Where no frames pass, it is as `close`.
    * @param code what the close frame to the client says
+   * @returns false: it is ending already, if only by a close frame of either side that has passed
    */
-  leave(cause: GatewayCause, code: number = CloseCode.serviceRestart): void {
-    if (this.#state !== RELAYING) return;
-    if (!this.#standsInFrames) {
-      this.close(cause, code);
-      return;
-    }
+  leave(cause: GatewayCause, code: number = this.#settings.drainCode): boolean {
+    if (this.#state !== RELAYING || this.client.closeCode !== 0 || this.peer.closeCode !== 0) return false;
+    if (this.#standsInFrames) this.#askToGo(cause, code);
+    else this.close(cause, code);
+    return true;
+  }
+
+  #askToGo(cause: GatewayCause, code: number): void {
     this.blame(cause);
     this.#state = LEAVING;
     this.#deadline.set(this.#settings.closeTimeout);
@@ -262,7 +267,9 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   }
 
   closeAnswered(leg: TunnelLeg): void {
-    if (this.#state === LEAVING && leg === this.client) this.#finish(NO_CLOSE_FRAME, CloseCode.goingAway);
+    if (this.#state !== LEAVING || leg !== this.client) return;
+    this.peer.sayCloseBehind(CloseCode.goingAway);
+    this.#finish(NO_CLOSE_FRAME, NO_CLOSE_FRAME);
   }
 
   /** The other direction goes on, unless that has ended too or both sides have said their last word. */

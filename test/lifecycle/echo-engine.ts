@@ -90,6 +90,7 @@ function buildSnapshot(config: EchoConfig, { prefix, logFiles, zones }: LoadRequ
     listeners: config.listen.map((where) => listenerAt(where)),
     upstreams: new Map(),
     healthChecks: [],
+    drainRate: 1,
     connectionCounts: ConnectionCounts.alone(),
     tunnelCounts: TunnelCounts.alone(),
     use: { count: 0, retired: undefined },

@@ -90,6 +90,7 @@ const DEFAULTS: LocationSettings = {
     extensions: undefined,
     ping: 'auto',
     closeTimeout: 5000,
+    drainCode: 1012,
     connectWait: undefined,
     log: 'close',
   },

@@ -29,6 +29,7 @@ export const DEFAULT_SETTINGS: TunnelSettings = {
   peerSendTimeout: 30_000,
   resetTimedOutClient: false,
   closeTimeout: 100,
+  drainCode: 1012,
   pingInterval: 0,
 };
 
