@@ -40,7 +40,7 @@ if (channelKind() === 'handle')
   test('a part of a long write that a slow client has taken is progress', takesPartsOfALongWrite);
 
 async function takesPartsOfALongWrite(context: TestContext): Promise<void> {
-  const settings = { clientSendTimeout: 300 };
+  const settings = { clientSendTimeout: 1000 };
   const { client, tunnel } = await TunnelSetup.open(context, { open: openChannel, followFrames: false, settings });
   const toClient = drain(client);
   const begin = performance.now();
@@ -49,7 +49,7 @@ async function takesPartsOfALongWrite(context: TestContext): Promise<void> {
     client.resume();
     await until(() => toClient.length >= i * 5_000_000 || tunnel.endCause !== '');
     client.pause();
-    await delay(75);
+    await delay(260);
   }
   assert.ok(performance.now() - begin > 2 * settings.clientSendTimeout);
   assert.deepEqual([tunnel.client.isBlocked, tunnel.endCause], [true, '']);
@@ -441,7 +441,7 @@ function describeTunnel(open: OpenChannel): void {
     }
 
     test('not when a slow client takes a little', async (context) => {
-      const settings = { clientSendTimeout: 300 };
+      const settings = { clientSendTimeout: 1000 };
       const { client, peer, tunnel } = await started(context, { followFrames: false, settings });
       peer.write(FLOOD);
       await until(() => tunnel.client.isBlocked);
@@ -450,7 +450,7 @@ function describeTunnel(open: OpenChannel): void {
         client.resume();
         await until(() => toClient.length >= i * 4_000_000); // less would not move the kernel to take more
         client.pause();
-        await delay(50);
+        await delay(120);
       }
       assert.equal(tunnel.endCause, '');
     });
