@@ -9,11 +9,11 @@ import type { Template } from '../config/template.ts';
 import type { Argument, Position } from '../config/tree.ts';
 import { template } from '../config/values.ts';
 import type { Exchange, Text } from '../exchange/exchange.ts';
-import { keepCaptures } from '../route/captures.ts';
 import type { AnswerChange } from '../serve/proxy-settings.ts';
 import { editFlags, flagsOf, parseSetCookie, printSetCookie, type SetCookie } from '../serve/set-cookie.ts';
 import type { Level, Workshop } from './draft.ts';
 import { defineCaptures } from './named-captures.ts';
+import { fits, prefixRewrite, type Rewrite, regexRewrite, rewriteValue } from './rewrite-value.ts';
 
 /** What is compared with a cookie's name, or with one of its attributes. */
 type WrittenMatch = { readonly regexp: RegExp } | { readonly text: Template };
@@ -90,8 +90,6 @@ export function checkCookieChanges(name: string, written: readonly WrittenCookie
     throw new ConfigError(`"${name}" directive is duplicate`, second.at);
 }
 
-/** Makes another text of an attribute's value; undefined where it does not fit. */
-type Rewrite = (exchange: Exchange, value: string) => string | undefined;
 /** The flags for a cookie of that name; undefined where it is another's. */
 type FlagsFor = (exchange: Exchange, name: string) => readonly Text[] | undefined;
 
@@ -138,20 +136,12 @@ function rewriteAttribute(exchange: Exchange, cookie: SetCookie, name: string, r
   let changed = false;
   for (const attribute of cookie.attributes) {
     if (attribute.value === undefined || lowerCase(attribute.name) !== name) continue;
-    const made = firstThatFits(exchange, attribute.value, rewrites);
+    const made = rewriteValue(exchange, attribute.value, rewrites);
     if (made === undefined) continue;
     attribute.value = made;
     changed = true;
   }
   return changed;
-}
-
-function firstThatFits(exchange: Exchange, value: string, rewrites: readonly Rewrite[]): string | undefined {
-  for (const rewrite of rewrites) {
-    const made = rewrite(exchange, value);
-    if (made !== undefined) return made;
-  }
-  return undefined;
 }
 
 function changeFlags(exchange: Exchange, cookie: SetCookie, flags: readonly FlagsFor[]): boolean {
@@ -171,15 +161,7 @@ function rewriteOf(
   const replacement = workshop.text(written.values[0] as Template);
   const { match } = written;
   if ('text' in match) return plain(workshop.text(match.text), replacement);
-  defineCaptures(workshop, match.regexp);
-  return (exchange, value) => (fits(exchange, match.regexp, value) ? replacement(exchange) : undefined);
-}
-
-function prefixRewrite(match: Text, replacement: Text): Rewrite {
-  return (exchange, value) => {
-    const prefix = match(exchange);
-    return value.startsWith(prefix) ? replacement(exchange) + value.slice(prefix.length) : undefined;
-  };
+  return regexRewrite(match.regexp, replacement, workshop);
 }
 
 /** The whole domain, whatever its case; a dot before it stays. */
@@ -201,11 +183,4 @@ function flagsFor(written: WrittenCookieChange, workshop: Workshop): FlagsFor | 
   }
   const wanted = workshop.text(match.text);
   return (exchange, name) => (lowerCase(wanted(exchange)) === lowerCase(name) ? flags : undefined);
-}
-
-function fits(exchange: Exchange, regexp: RegExp, value: string): boolean {
-  const match = regexp.exec(value);
-  if (match === null) return false;
-  keepCaptures(exchange, match);
-  return true;
 }

@@ -7,13 +7,12 @@ import { compilePattern } from '../config/pattern.ts';
 import type { Template } from '../config/template.ts';
 import type { Argument, Position } from '../config/tree.ts';
 import { template } from '../config/values.ts';
-import type { Exchange, Text } from '../exchange/exchange.ts';
+import type { Exchange } from '../exchange/exchange.ts';
 import type { Headers } from '../http1/headers.ts';
-import { keepCaptures } from '../route/captures.ts';
 import { locationOf } from '../route/redirects.ts';
 import type { AnswerChange } from '../serve/proxy-settings.ts';
-import type { Level, LocationDraft, Workshop } from './draft.ts';
-import { defineCaptures } from './named-captures.ts';
+import type { Level, LocationDraft } from './draft.ts';
+import { prefixRewrite, type Rewrite, regexRewrite, rewriteValue } from './rewrite-value.ts';
 
 export type WrittenRedirect =
   | { readonly kind: 'off' | 'default'; readonly at: Position }
@@ -63,9 +62,6 @@ export function checkRedirects(written: readonly WrittenRedirect[], url: Templat
     );
 }
 
-/** Makes another text of what stands in a field from `start` on; undefined where it does not fit. */
-type Rewrite = (exchange: Exchange, value: string) => string | undefined;
-
 /** What rewrites the redirects of an answer that is passed on; undefined: nothing is rewritten. */
 export function redirectChanger(
   written: readonly WrittenRedirect[],
@@ -110,34 +106,9 @@ function defaultRewrite(url: string, { pattern }: LocationDraft): Rewrite {
   );
 }
 
-function prefixRewrite(prefix: Text, replacement: Text): Rewrite {
-  return (exchange, value) => {
-    const from = prefix(exchange);
-    return value.startsWith(from) ? replacement(exchange) + value.slice(from.length) : undefined;
-  };
-}
-
-function regexRewrite(regexp: RegExp, replacement: Text, workshop: Workshop): Rewrite {
-  defineCaptures(workshop, regexp);
-  return (exchange, value) => {
-    const match = regexp.exec(value);
-    if (match === null) return undefined;
-    keepCaptures(exchange, match);
-    return replacement(exchange);
-  };
-}
-
-function rewritten(exchange: Exchange, value: string, rewrites: readonly Rewrite[]): string | undefined {
-  for (const rewrite of rewrites) {
-    const made = rewrite(exchange, value);
-    if (made !== undefined) return made;
-  }
-  return undefined;
-}
-
 function rewriteLocation(exchange: Exchange, rewrites: readonly Rewrite[]): void {
   const value = exchange.answer.get('location');
-  const made = value === undefined ? undefined : rewritten(exchange, value, rewrites);
+  const made = value === undefined ? undefined : rewriteValue(exchange, value, rewrites);
   if (made !== undefined) exchange.answer.set(nameOf(exchange.answer, 'location'), locationOf(exchange, made));
 }
 
@@ -147,7 +118,7 @@ function rewriteRefresh(exchange: Exchange, rewrites: readonly Rewrite[]): void 
   const url = whole === undefined ? -1 : whole.toLowerCase().indexOf('url=');
   if (whole === undefined || url < 0) return;
   const start = url + 'url='.length;
-  const made = rewritten(exchange, whole.slice(start), rewrites);
+  const made = rewriteValue(exchange, whole.slice(start), rewrites);
   if (made !== undefined) exchange.answer.set(nameOf(exchange.answer, 'refresh'), whole.slice(0, start) + made);
 }
 
