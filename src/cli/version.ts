@@ -5,7 +5,7 @@ import { VERSION } from '../version.ts';
 import { CONFIG_FILES, ERROR_LOG } from './paths.ts';
 
 /** The nginx whose language and meaning we follow. */
-export const NGINX_VERSION = '1.31.5';
+const NGINX_VERSION = '1.31.5';
 
 /** nginx's module, and a directive that is there where the module is. */
 type ModuleMark = readonly [module: string, directive: string];
@@ -85,7 +85,7 @@ function named(marks: readonly ModuleMark[], presence: Presence): string[] {
  * As nginx's `configure` takes them: `--with-http_ssl_module --without-http_fastcgi_module`. Whoever looks for `--without-` wants to know
  * whether a configuration that has the module's directives can be run; where they are understood it can.
  */
-export function configureArguments(): string {
+function configureArguments(): string {
   return [
     ...named(OPTIONAL_MODULES, 'works').map((name) => `--with-${name}`),
     ...named(DEFAULT_MODULES, 'absent').map((name) => `--without-${name}`),

@@ -20,7 +20,7 @@ export const CONTENT_LENGTH = 2;
 export const TRANSFER_ENCODING = 3;
 export const CONNECTION = 4;
 export const UPGRADE = 5;
-export const EXPECT = 6;
+const EXPECT = 6;
 /** One of nginx's `X-Accel-…`: an upstream speaks to us. */
 export const X_ACCEL = 7;
 

@@ -47,7 +47,7 @@ export function writeResponseHead(status: number, reason: string, headers: Heade
  * The field lines alone. Only what no parser has checked is looked at here: on the way through, most fields are as they came.
  * @throws {UnsafeHeadError} when a name or a value could be read as more than one field
  */
-export function writeFields(headers: Headers): string {
+function writeFields(headers: Headers): string {
   let text = '';
   for (let i = 0; i < headers.length; i++) {
     const name = headers.nameAt(i);

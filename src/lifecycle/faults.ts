@@ -62,7 +62,7 @@ export class Faults {
 }
 
 /** An error with its stack in one line. */
-export function describeFault(fault: unknown): string {
+function describeFault(fault: unknown): string {
   if (!(fault instanceof Error)) return `uncaught ${String(fault)}`;
   return `uncaught ${(fault.stack ?? fault.message).split('\n').map(trim).join(' ')}`;
 }

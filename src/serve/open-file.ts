@@ -11,7 +11,7 @@ export type FileError = NodeJS.ErrnoException | null;
 const OPEN_FLAGS = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK;
 
 /** How much is read at once, in bytes. */
-export const READ_SIZE = 64 * 1024;
+const READ_SIZE = 64 * 1024;
 /** Buffers kept for whoever reads next; more may be in use, one for each file that is being read at the moment. */
 const SPARE_BUFFERS = 16;
 const spareBuffers: Buffer[] = [];

@@ -146,7 +146,7 @@ function isPlainConnection(value: string): boolean {
 }
 
 /** nginx's ngx_http_proxy_create_request: the client's own bytes where proxy_pass has no URI, else its URI with the rest, escaped anew. */
-export function requestUri(exchange: Exchange, settings: ProxySettings, target: ProxyTarget): string {
+function requestUri(exchange: Exchange, settings: ProxySettings, target: ProxyTarget): string {
   if (target.uri === undefined) {
     if (exchange.uriIsOriginal && exchange.head.target !== '') return withoutFragment(exchange.head.target);
     return withArgs(escapeUri(exchange.uri), exchange.args);

@@ -11,7 +11,7 @@ import { handlesAreKnown, takeHandle } from './take-handle.ts';
 export type ChannelKind = 'handle' | 'stream';
 
 /** The switch by hand, an environment variable: `handle` or `stream`. It overrules the self-test. */
-export const CHANNEL_SWITCH = 'SOCKGATE_CHANNEL';
+const CHANNEL_SWITCH = 'SOCKGATE_CHANNEL';
 
 let kind: ChannelKind = process.env[CHANNEL_SWITCH] === 'stream' || !handlesAreKnown ? 'stream' : 'handle';
 

@@ -68,7 +68,7 @@ export function answerFrames(connection: PeerConnection): LiveSide {
 }
 
 /** A binary frame whose payload begins with the number of the tunnel and its own; a client's is masked. */
-export function knownFrame(tunnel: number, index: number, masked: boolean): Buffer {
+function knownFrame(tunnel: number, index: number, masked: boolean): Buffer {
   const size = SIZES[(tunnel + index) % SIZES.length] as number;
   const payload = Buffer.alloc(size, (tunnel * 31 + index) & 0xff);
   payload.writeUInt32BE(tunnel, 0);

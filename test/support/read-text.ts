@@ -20,7 +20,7 @@ export interface ReadText extends Configuration {
   readonly said: readonly string[];
 }
 
-export const MAIN_FILE = '/etc/nginx.conf';
+const MAIN_FILE = '/etc/nginx.conf';
 
 export function readText(text: string | Buffer, options: ReadTextOptions = {}): ReadText {
   const contents = { [MAIN_FILE]: text, ...options.files };
