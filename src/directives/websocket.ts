@@ -3,13 +3,14 @@
 import { directives, type SetOf } from '../config/directive.ts';
 import { ConfigError } from '../config/errors.ts';
 import type { Position } from '../config/tree.ts';
-import { argument, integer, oneOf, parameters, rest, time } from '../config/values.ts';
+import { argument, flag, integer, oneOf, parameters, rest, size, time } from '../config/values.ts';
 import type { ConnectWait, WebSocketSettings } from '../exchange/websocket-settings.ts';
 import { isToken } from '../http1/headers.ts';
 import type { Level, Workshop } from './draft.ts';
 import { nginxModule } from './module.ts';
 import { tunnelVariables } from './tunnel-variables.ts';
 import { originKind, originTest } from './websocket-origins.ts';
+import { rateKind } from './websocket-rate.ts';
 
 const SETTINGS = ['http', 'server', 'location'] as const;
 
@@ -98,6 +99,36 @@ const table = directives({
     default: 'close',
     doc: 'When a tunnel is a line of `access_log`: at its end, with what became of it; at its 101 (`open`); or at both, and `$websocket_event` says which one it is.',
   },
+  websocket_validate: {
+    in: SETTINGS,
+    args: [flag],
+    default: 'off',
+    doc: 'Whether both sides of a tunnel must keep to RFC 6455: masks, reserved bits, opcodes, fragments, control frames, close codes (1002), and UTF-8 in texts and reasons (1007). What does not is not passed on: its sender gets the close frame, the other side 1001 (a peer) or 1014 (a client). Texts under permessage-deflate are not inflated, so not read. `off`: what is no frame passes as it is.',
+  },
+  websocket_max_frame_size: {
+    in: SETTINGS,
+    args: [size('size')],
+    default: '0',
+    doc: 'The longest payload of one frame from a client, as it is on the wire; a longer one ends the tunnel with 1009 before a byte of it has passed. 0: any.',
+  },
+  websocket_max_message_size: {
+    in: SETTINGS,
+    args: [size('size')],
+    default: '0',
+    doc: 'The longest message from a client, all its frames together, as they are on the wire: under permessage-deflate its compressed size. The frame with which it grows longer ends the tunnel with 1009. 0: any.',
+  },
+  websocket_message_rate: {
+    in: SETTINGS,
+    args: [rateKind(['delay', 'close'])],
+    default: 'off',
+    doc: 'How many messages a client may send: so many a second (`N/s`) or a minute (`N/m`), and `burst` more at once (default 0). Those that come faster wait, for the client is read no faster (`delay`, the default), or end the tunnel with 1008 (`close`).',
+  },
+  websocket_control_rate: {
+    in: SETTINGS,
+    args: [rateKind(['close'])],
+    default: 'off',
+    doc: 'How many pings, pongs and close frames a client may send, as in `websocket_message_rate`; more end the tunnel with 1008.',
+  },
 });
 
 /** `auto`, or a time in ms: 0 for `off`. */
@@ -145,6 +176,11 @@ function settingsOf(set: Set, workshop: Workshop, level: Level): WebSocketSettin
     drainCode: set.websocket_drain_code,
     connectWait: connectWait(set),
     log: set.websocket_log,
+    validate: set.websocket_validate,
+    maxFrameSize: set.websocket_max_frame_size || Number.POSITIVE_INFINITY,
+    maxMessageSize: set.websocket_max_message_size || Number.POSITIVE_INFINITY,
+    messageRate: set.websocket_message_rate,
+    controlRate: set.websocket_control_rate,
   });
   made.set(set, settings);
   return settings;

@@ -32,6 +32,22 @@ export interface WebSocketSettings {
   readonly connectWait: ConnectWait | undefined;
   /** `websocket_log`: when a tunnel is a line of the access log. */
   readonly log: 'open' | 'close' | 'both';
+  /** `websocket_validate`: what RFC 6455 does not allow ends the tunnel. */
+  readonly validate: boolean;
+  /** The longest payload of a frame from a client, and the longest message; Infinity for no limit. */
+  readonly maxFrameSize: number;
+  readonly maxMessageSize: number;
+  /** How many messages may come from a client, and how many control frames; undefined: any. */
+  readonly messageRate: WebSocketRate | undefined;
+  readonly controlRate: WebSocketRate | undefined;
+}
+
+/** So many a second for ever, and `burst` more at once. */
+export interface WebSocketRate {
+  readonly perSecond: number;
+  readonly burst: number;
+  /** Whether those that come too fast wait, or end the tunnel. */
+  readonly excess: 'delay' | 'close';
 }
 
 /** Where an opening handshake comes from, and whom it asks. */

@@ -1,10 +1,17 @@
 // The answer side of an upgrade: the peer's 101 is checked, then the tunnel is opened.
 
-import type { Exchange, LocationSettings, TunnelTrace, UpstreamTrace } from '../exchange/exchange.ts';
+import type {
+  Exchange,
+  LocationSettings,
+  TunnelTrace,
+  UpstreamTrace,
+  WebSocketSettings,
+} from '../exchange/exchange.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import type { OpeningReader, Selection } from '../upstream/balance/balancer.ts';
 import type { Peer } from '../upstream/peer.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
+import type { FrameRuleSettings } from '../websocket/frame-rules.ts';
 import { checkHandshakeAnswer } from '../websocket/handshake.ts';
 import { extensionNames, listMembers } from '../websocket/token-list.ts';
 import { Tunnel, type TunnelOwner, type TunnelSettings } from '../websocket/tunnel.ts';
@@ -61,7 +68,7 @@ function tunnelSettings(location: LocationSettings, { connection }: ProxySetting
   const known = settingsOfTunnels.get(location);
   if (known !== undefined) return known;
   const { readTimeout } = connection;
-  const { ping, closeTimeout, drainCode } = location.websocket;
+  const { ping, closeTimeout, drainCode, validate } = location.websocket;
   const made: TunnelSettings = Object.freeze({
     readTimeout,
     pingInterval: ping === 'auto' ? Math.ceil(readTimeout / 3) : ping,
@@ -70,6 +77,8 @@ function tunnelSettings(location: LocationSettings, { connection }: ProxySetting
     resetTimedOutClient: location.resetTimedoutConnection,
     closeTimeout,
     drainCode,
+    clientRules: clientRules(location.websocket),
+    peerRules: validate ? { ...NO_LIMITS, validate } : undefined,
   });
   settingsOfTunnels.set(location, made);
   return made;
@@ -81,6 +90,24 @@ function startShowing(tunnel: Tunnel, early: Buffer | undefined, rest: Buffer, o
   tunnel.start(early, rest);
   const { channel } = tunnel.peer;
   if (wantsMore) channel.owner = new OpeningWatch(opening, channel);
+}
+
+const NO_LIMITS: FrameRuleSettings = {
+  validate: false,
+  maxFrameSize: Number.POSITIVE_INFINITY,
+  maxMessageSize: Number.POSITIVE_INFINITY,
+  messageRate: undefined,
+  delaysMessages: false,
+  controlRate: undefined,
+};
+
+/** @returns undefined where a client may send what it likes: its frames need not be looked at one by one */
+function clientRules(said: WebSocketSettings): FrameRuleSettings | undefined {
+  const { validate, maxFrameSize, maxMessageSize, messageRate, controlRate } = said;
+  const isLimited = maxFrameSize < Number.POSITIVE_INFINITY || maxMessageSize < Number.POSITIVE_INFINITY;
+  if (!validate && !isLimited && messageRate === undefined && controlRate === undefined) return undefined;
+  const delaysMessages = messageRate?.excess === 'delay';
+  return { validate, maxFrameSize, maxMessageSize, messageRate, delaysMessages, controlRate };
 }
 
 /** What was agreed on: frames to follow, or another protocol's opaque bytes; or what is wrong. */

@@ -80,8 +80,8 @@ export function pongFrame(payload: Uint8Array, masked: boolean): Buffer {
   return controlFrame(Opcode.pong, payload, masked);
 }
 
-/** 1004 means nothing yet, 1005, 1006 and 1015 are for APIs only; 1012 to 1014 are in IANA's registry. */
-function mayBeSent(code: number): boolean {
+/** Whether a code may stand in a close frame: 1004 means nothing yet, 1005, 1006 and 1015 are for APIs only; 1012 to 1014 are in IANA's registry. */
+export function mayBeSent(code: number): boolean {
   if (!Number.isInteger(code)) return false;
   return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }

@@ -4,7 +4,6 @@ import type { Level } from '../diagnostics/error-log.ts';
 import { systemErrorCode, systemErrorText } from '../diagnostics/system-error.ts';
 import type { Tunnel } from './tunnel.ts';
 import type { TunnelCause } from './tunnel-cause.ts';
-import type { TunnelLeg } from './tunnel-leg.ts';
 
 export interface Complaint {
   readonly level: Level;
@@ -27,14 +26,14 @@ const FAULTS: { readonly [cause in TunnelCause]: Fault | undefined } = {
   'client end': { level: 'info', say: (tunnel) => endedSuddenly('client', tunnel) },
   'client reset': { level: 'info', say: wasReset },
   'client pong missed': { level: 'info', say: () => `client ${TIMED_OUT}` },
-  'client protocol error': { level: 'info', say: ({ client }) => `client sent ${invalidFrame(client)}` },
-  'client limit': { level: 'warn', say: () => 'client exceeded a limit' },
+  'client protocol error': { level: 'info', say: (tunnel) => `client ${brokenRule(tunnel)}` },
+  'client limit': { level: 'warn', say: (tunnel) => `client ${brokenRule(tunnel)}` },
   'peer close': undefined,
   'peer end': { level: 'error', say: (tunnel) => endedSuddenly('upstream', tunnel) },
   'peer reset': { level: 'error', say: wasReset },
   'peer pong missed': { level: 'error', say: () => `upstream ${TIMED_OUT}` },
-  'peer protocol error': { level: 'error', say: ({ peer }) => `upstream sent ${invalidFrame(peer)}` },
-  'peer limit': { level: 'warn', say: () => 'upstream exceeded a limit' },
+  'peer protocol error': { level: 'error', say: (tunnel) => `upstream ${brokenRule(tunnel)}` },
+  'peer limit': { level: 'warn', say: (tunnel) => `upstream ${brokenRule(tunnel)}` },
   idle: { level: 'info', say: () => `tunnel ${TIMED_OUT}` },
   'send timeout to client': { level: 'info', say: () => `client ${TIMED_OUT}` },
   'send timeout to peer': { level: 'error', say: () => `upstream ${TIMED_OUT}` },
@@ -64,7 +63,6 @@ function wasReset({ endError }: Tunnel): string {
   return `${call}() failed (${systemErrorText(systemErrorCode(endError))})`;
 }
 
-function invalidFrame({ reader }: TunnelLeg): string {
-  const violation = reader?.violation;
-  return violation === undefined ? 'invalid WebSocket frame' : `invalid WebSocket frame: ${violation}`;
+function brokenRule({ fault }: Tunnel): string {
+  return fault === undefined ? 'broke a rule' : `sent ${fault.text}`;
 }

@@ -4,6 +4,7 @@ import type { Channel, ChannelOwner } from '../transport/channel.ts';
 import { Deadline, type DeadlineOwner, now } from '../transport/deadlines.ts';
 import { NO_CLOSE_FRAME } from './close-code.ts';
 import type { FrameReader } from './frame-reader.ts';
+import type { FrameFault, FrameRules } from './frame-rules.ts';
 import { controlPayload, FrameScreen, type ScreenOwner } from './frame-screen.ts';
 import { closeFrame } from './frame-writer.ts';
 import { Opcode } from './opcode.ts';
@@ -18,6 +19,8 @@ export interface LegOwner {
   blame(cause: TunnelCause, error?: Error): void;
   /** This side has answered a close frame of ours with its own, which went no further. */
   closeAnswered(leg: TunnelLeg): void;
+  /** This side has sent what it may not: nothing of that has been passed on, nor will be of what comes behind it. */
+  legRefused(leg: TunnelLeg, fault: FrameFault): void;
   /** The side has ended its half. */
   legEnded(leg: TunnelLeg): void;
   /** `error` as `ChannelOwner.channelClose` has it. */
@@ -66,6 +69,8 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   #finishing = false;
   /** What comes from this side is looked at frame by frame. */
   #screen: FrameScreen | undefined = undefined;
+  /** What comes from this side is held back until then; undefined where it is not. */
+  #heldBack: Deadline | undefined = undefined;
   /** Our pings to this side; made with the first. */
   #pulse: Pulse | undefined = undefined;
   /** A ping waits for the place between two frames. */
@@ -78,13 +83,17 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   /** Made when a write is held up for the first time: most tunnels never need it. */
   #sendDeadline: Deadline | undefined = undefined;
 
-  /** @param other the leg that was made first, when this is the second */
+  /**
+   * @param rules what this side may send; undefined: all
+   * @param other the leg that was made first, when this is the second
+   */
   constructor(
     tunnel: LegOwner,
     side: TunnelSide,
     channel: Channel,
     reader: FrameReader | undefined,
     sendTimeout: number,
+    rules: FrameRules | undefined,
     other?: TunnelLeg,
   ) {
     this.#tunnel = tunnel;
@@ -95,6 +104,7 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
     this.#causes = CAUSES_OF[side];
     this.#other = other ?? this;
     if (other !== undefined) other.#other = this;
+    if (rules !== undefined && reader !== undefined) this.#screen = new FrameScreen(this, reader, rules);
   }
 
   /** The code of the close frame that came from this side, 0 where none came; see `FrameReader.closeCode`. */
@@ -143,7 +153,6 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
 
   channelEnd(): void {
     this.ended = true;
-    this.#screen?.flush();
     this.#tunnel.blame(this.#causes.end);
     this.#tunnel.legEnded(this);
   }
@@ -153,7 +162,7 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
     this.#unblock();
     // The other side could not be heard meanwhile.
     this.#other.heardAt = this.#tunnel.bytesPassed();
-    this.#other.channel.resume();
+    this.#other.#readOn();
   }
 
   channelClose(error: Error | undefined): void {
@@ -161,6 +170,7 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
     this.closed = true;
     this.#writing = HALF_ENDED;
     this.#unblock();
+    this.#heldBack?.clear();
     this.#tunnel.blame(error === undefined ? this.#causes.end : this.#causes.reset, error);
     this.#tunnel.legClosed(this, error);
   }
@@ -173,12 +183,17 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   }
 
   #needsNoScreen(): boolean {
-    return !this.hasWords && this.#pulse?.awaited !== true && this.saidClose === NO_CLOSE_FRAME;
+    return (
+      this.#screen?.rules === undefined &&
+      !this.hasWords &&
+      this.#pulse?.awaited !== true &&
+      this.saidClose === NO_CLOSE_FRAME
+    );
   }
 
   /** From the next frame on; what is under way passes as it is. */
   #screenFrames(): void {
-    if (this.reader !== undefined) this.#screen ??= new FrameScreen(this, this.reader);
+    if (this.reader !== undefined) this.#screen ??= new FrameScreen(this, this.reader, undefined);
   }
 
   get hasWords(): boolean {
@@ -197,6 +212,27 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
     if (opcode === Opcode.pong) return !this.#isOurPong(bytes, start, end);
     if (opcode === Opcode.close) return this.#passesClose();
     return true;
+  }
+
+  holdBack(ms: number): void {
+    this.channel.pause();
+    this.#heldBack?.clear();
+    this.#heldBack = new Deadline({ deadlineReached: () => this.#goOn() });
+    this.#heldBack.set(ms);
+  }
+
+  #goOn(): void {
+    this.#heldBack = undefined;
+    this.#screen?.goOn();
+    if (!this.#other.#blocked) this.#readOn();
+  }
+
+  #readOn(): void {
+    if (this.#heldBack === undefined) this.channel.resume();
+  }
+
+  refuse(fault: FrameFault): void {
+    this.#tunnel.legRefused(this, fault);
   }
 
   #isOurPong(bytes: Buffer, start: number, end: number): boolean {
@@ -254,7 +290,7 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   start(first: Buffer | undefined): void {
     if (first !== undefined && first.length > 0) this.channelData(first, 0, first.length);
     if (this.channel.destroyed) this.channelClose(undefined);
-    else if (!this.#other.#blocked) this.channel.resume();
+    else if (!this.#other.#blocked) this.#readOn();
   }
 
   /** A ping may be put in, now or soon, and its pong would be seen. */
@@ -333,6 +369,8 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
     if (!this.#owesClose) this.endWriting();
     this.#blocked = false;
     this.#finishing = true;
+    this.#heldBack?.clear();
+    this.#heldBack = undefined;
     this.#expectProgress(patience);
     this.channel.resume();
   }
@@ -344,7 +382,14 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
 
   /** What goes to this side is what the other leg's reader has followed and its screen has let pass. */
   get #atFrameBoundary(): boolean {
-    return this.#writing === OPEN && this.#other.reader?.atFrameBoundary === true;
+    const { reader, refused } = this.#other;
+    if (this.#writing !== OPEN || reader === undefined) return false;
+    return refused === undefined ? reader.atFrameBoundary : refused === 'between frames';
+  }
+
+  /** Where in its stream something of this side was refused; undefined where nothing was. */
+  get refused(): 'between frames' | 'within a frame' | undefined {
+    return this.#screen?.stopped;
   }
 
   #closeIfPossible(code: number): void {

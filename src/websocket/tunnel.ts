@@ -4,6 +4,7 @@ import type { Channel } from '../transport/channel.ts';
 import { Deadline, type DeadlineOwner, now } from '../transport/deadlines.ts';
 import { CloseCode, NO_CLOSE_FRAME } from './close-code.ts';
 import { FrameReader } from './frame-reader.ts';
+import { type FrameFault, type FrameRuleSettings, FrameRules } from './frame-rules.ts';
 import { CAUSES_OF, type GatewayCause, type TunnelCause, type TunnelSide, whoEnded } from './tunnel-cause.ts';
 import { type LegOwner, TunnelLeg } from './tunnel-leg.ts';
 
@@ -32,6 +33,9 @@ export interface TunnelSettings {
   readonly closeTimeout: number;
   /** What the close frame says to a client that is asked to go; see `leave`. */
   readonly drainCode: number;
+  /** What the client may send, and what the peer may; undefined: all. Only where frames are followed. */
+  readonly clientRules?: FrameRuleSettings | undefined;
+  readonly peerRules?: FrameRuleSettings | undefined;
 }
 
 export interface TunnelOptions {
@@ -76,6 +80,8 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   endCause: TunnelCause | '' = '';
   /** What the system said to that, where it said something. */
   endError: Error | undefined = undefined;
+  /** What one side sent that it may not, where that is the cause. */
+  fault: FrameFault | undefined = undefined;
   readonly #settings: TunnelSettings;
   readonly #owner: TunnelOwner;
   #state: State = RELAYING;
@@ -90,8 +96,9 @@ export class Tunnel implements LegOwner, DeadlineOwner {
 
   constructor({ client, peer, settings, followFrames, deflate, owner }: TunnelOptions) {
     const reader = (masked: boolean) => (followFrames ? new FrameReader({ masked, rsv1: deflate }) : undefined);
-    this.client = new TunnelLeg(this, 'client', client, reader(true), settings.clientSendTimeout);
-    this.peer = new TunnelLeg(this, 'peer', peer, reader(false), settings.peerSendTimeout, this.client);
+    const { clientSendTimeout, peerSendTimeout, clientRules, peerRules } = settings;
+    this.client = new TunnelLeg(this, 'client', client, reader(true), clientSendTimeout, rulesOf(clientRules));
+    this.peer = new TunnelLeg(this, 'peer', peer, reader(false), peerSendTimeout, rulesOf(peerRules), this.client);
     this.#settings = settings;
     this.#owner = owner;
     this.#pingAfter = somewhatBefore(settings.pingInterval);
@@ -272,6 +279,13 @@ export class Tunnel implements LegOwner, DeadlineOwner {
     this.#finish(NO_CLOSE_FRAME, NO_CLOSE_FRAME);
   }
 
+  legRefused(leg: TunnelLeg, fault: FrameFault): void {
+    if (this.endCause === '') this.fault = fault;
+    this.blame(`${leg.side} ${fault.kind}`);
+    if (leg === this.client) this.#finish(fault.code, CODE_TO.peer);
+    else this.#finish(CODE_TO.client, fault.code);
+  }
+
   /** The other direction goes on, unless that has ended too or both sides have said their last word. */
   legEnded(leg: TunnelLeg): void {
     const other = this.#otherThan(leg);
@@ -312,6 +326,10 @@ export class Tunnel implements LegOwner, DeadlineOwner {
     this.endedAt = Date.now();
     this.#owner.tunnelEnded(this);
   }
+}
+
+function rulesOf(settings: FrameRuleSettings | undefined): FrameRules | undefined {
+  return settings === undefined ? undefined : new FrameRules(settings);
 }
 
 /** A little jitter: from three quarters of an interval to all of it, in whole ms. */
