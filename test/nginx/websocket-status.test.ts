@@ -136,3 +136,21 @@ test('a reload begins nothing anew, and who was open before it is counted when i
   await until('another one to end', async () => (await numbersAt(port))['open'] === 6);
   assert.deepEqual(counted(await numbersAt(port)), { ...before, open: 6, ended: 2, ended_client_reset: 2 });
 });
+
+test('tunnels of a worker that died are open no more, nor did they end', async (t) => {
+  const backend = await startBackend(t, () => SWITCHING);
+  const port = await freePort();
+  const conf = `worker_processes 1; events {} http { ${servers(port, backend.address)} }`;
+  const preload = new URL('dying-worker.ts', import.meta.url).href;
+  const gateway = await startSockgate(t, { conf, env: { NODE_OPTIONS: `--import ${preload}` } });
+  for (let i = 0; i < 3; i++) await connect(t, port);
+  assert.deepEqual(counted(await numbersAt(port)), { opened: 3, open: 3 });
+  const killer = await RawClient.to(t, port);
+  killer.send('GET /die HTTP/1.1\r\nHost: a\r\n\r\n');
+  await gateway.logged(/exited with code 3/);
+  await gateway.logged(/start worker process \d+/, 2);
+  const numbers = await until('a worker', () => numbersAt(port).catch(() => undefined));
+  assert.deepEqual(counted(numbers), { opened: 3 });
+  await connect(t, port);
+  assert.deepEqual(counted(await numbersAt(port)), { opened: 4, open: 1 });
+});
