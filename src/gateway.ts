@@ -11,7 +11,10 @@ import { isVerified } from './listen/verify-client.ts';
 import { Phases } from './route/phases.ts';
 import { parseTarget } from './route/uri.ts';
 import { sendErrorPage, sendRedirect } from './serve/answer.ts';
+import { TunnelEnd } from './serve/proxy-websocket.ts';
+import { isKept } from './serve/tunnel-place.ts';
 import type { Snapshot } from './snapshot.ts';
+import type { Upstream } from './upstream/upstream.ts';
 import { DrainPacer } from './websocket/drain-pacer.ts';
 import { LiveTunnels } from './websocket/live-tunnels.ts';
 import type { Tunnel } from './websocket/tunnel.ts';
@@ -58,10 +61,12 @@ export class Gateway implements ConnectionHost {
       answerStatus: sendErrorPage,
       answerRedirect: sendRedirect,
       handedOver: (exchange, tunnel) => {
+        const isOfBefore = exchange.use !== this.#running?.snapshot.use;
         this.#release(exchange);
         this.liveTunnels.add(tunnel as Tunnel);
         this.#tunnelCounts.tunnelOpened();
         if (this.leaving) this.#drain([tunnel as Tunnel], 'drain');
+        else if (isOfBefore && this.#isRemoved(tunnel as Tunnel)) this.#drain([tunnel as Tunnel], 'removed by reload');
         this.#countActive();
         if (exchange.location.websocket.log !== 'close') this.#logOpening(exchange);
       },
@@ -87,8 +92,8 @@ export class Gateway implements ConnectionHost {
 
   /**
    * Serves by `snapshot` from now on. Exchanges that have begun go on with the old one; `retired` is called when the last of the new
-   * one's own exchanges has ended after it was itself replaced. Connections and tunnels notice nothing, but for those tunnels in which we
-   * see only opaque bytes: nobody could ever ask them to end, so they have the old one's `worker_shutdown_timeout`, as all have in nginx.
+   * one's own exchanges has ended after it was itself replaced. Connections and tunnels notice nothing, but for WebSockets whose
+   * listener, location or peer has gone, which are asked to go, and for those tunnels in which we see only opaque bytes: nobody could ever ask them to end, so they have the old one's `worker_shutdown_timeout`, as all have in nginx.
    */
   apply(snapshot: Snapshot, retired: () => void): void {
     const old = this.#running;
@@ -102,6 +107,7 @@ export class Gateway implements ConnectionHost {
     this.#tunnelCounts = snapshot.tunnelCounts;
     for (const upstream of old?.snapshot.upstreams?.values() ?? []) upstream.retire();
     const patience = old?.snapshot.core.workerShutdownTimeout ?? 0;
+    if (old !== undefined) this.#drainRemoved(old.snapshot.upstreams, patience);
     if (patience > 0) this.liveTunnels.closeForeignWithin(patience, 'worker shutdown');
     if (old !== undefined && old.snapshot.use.count === 0) old.retired();
     else if (old !== undefined) old.snapshot.use.retired = old.retired;
@@ -303,6 +309,23 @@ export class Gateway implements ConnectionHost {
       act(connection);
       connection = next;
     }
+  }
+
+  /** Asks those to go whose place is no more; whoever an earlier reload has asked for, but not yet reached, may be welcome again. */
+  #drainRemoved(former: ReadonlyMap<string, Upstream>, patience: number): void {
+    if (this.liveTunnels.count === 0) return;
+    this.#drainPacer.stop();
+    const removed = [...this.liveTunnels].filter((tunnel) => this.#isRemoved(tunnel, former));
+    this.#drain(removed, 'removed by reload', timeToAsk(patience));
+  }
+
+  /** Its listener, its location or its peer is not part of the configuration any more. */
+  #isRemoved({ owner }: Tunnel, former: ReadonlyMap<string, Upstream> = new Map()): boolean {
+    if (this.#running === undefined || !(owner instanceof TunnelEnd)) return false;
+    const { listeners, snapshot } = this.#running;
+    const { listener } = (owner.exchange.link as ClientConnection).ends;
+    const { upstreams, proxied } = snapshot;
+    return !isKept(owner, listener.address.key, { listeners, upstreams, proxied }, former);
   }
 
   /** Asks the WebSockets among them to go. @param within ms; undefined: as long as it takes at the rate of the configuration */

@@ -5,6 +5,7 @@ import type { SyslogTarget } from './diagnostics/syslog.ts';
 import type { SnapshotUse } from './exchange/exchange.ts';
 import type { ListenSettings } from './listen/listen-settings.ts';
 import type { HealthCheck } from './upstream/health-check.ts';
+import type { ProxiedLocations } from './upstream/proxied-locations.ts';
 import type { Upstream } from './upstream/upstream.ts';
 import type { TunnelCounts } from './websocket/tunnel-counts.ts';
 import type { ConnectionCounts } from './zones/connection-counts.ts';
@@ -49,6 +50,8 @@ export interface Snapshot {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   /** Run while the snapshot serves new requests. */
   readonly healthChecks: readonly HealthCheck[];
+  /** Where its locations lead. */
+  readonly proxied: ProxiedLocations;
   /** `websocket_drain_rate`: so many tunnels in a second are asked to go, over all workers. */
   readonly drainRate: number;
   /** What `stub_status` tells, over all workers. */

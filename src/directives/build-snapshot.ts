@@ -20,6 +20,7 @@ import { Levels } from './levels.ts';
 import { checkNesting } from './location-nesting.ts';
 import type { LocationPattern } from './location-pattern.ts';
 import type { Module } from './module.ts';
+import { proxiedLocations } from './proxied-locations.ts';
 
 /**
  * Builds everything below `root`. Mistakes go to `workshop.problems`, and the rest is built all the same, so that all of them are
@@ -149,6 +150,7 @@ export function freezeSnapshot(draft: SnapshotDraft, listeners: readonly ListenS
     listeners: Object.freeze(listeners),
     upstreams,
     healthChecks: draft.http.healthChecks,
+    proxied: proxiedLocations(draft.http.servers),
     drainRate: draft.http.drainRate,
     connectionCounts: ConnectionCounts.of(draft.workshop.zones),
     tunnelCounts: TunnelCounts.of(draft.workshop.zones),

@@ -38,6 +38,13 @@ const perSecond = argument('rate', 'number/s', (given, _, directive) => {
   });
 });
 
+const ageTime = time('time');
+
+/** ms; 0 for `off`. */
+const ageKind = argument('time', 'time | off', (text, given, directive) =>
+  text === 'off' ? 0 : ageTime.parse([given], directive),
+);
+
 const table = directives({
   websocket: {
     in: SETTINGS,
@@ -86,6 +93,12 @@ const table = directives({
     args: [perSecond],
     default: '200/s',
     doc: 'How many tunnels in a second are asked to go, over all workers, with a little jitter; those that have been silent longest go first. Where `worker_shutdown_timeout` would not suffice at this rate, it is raised.',
+  },
+  websocket_max_age: {
+    in: SETTINGS,
+    args: [ageKind],
+    default: 'off',
+    doc: 'After so long the client of a tunnel is asked to go, with the code of `websocket_drain_code`; up to a tenth earlier, so that those who came together do not go together. `off`: a tunnel may last for ever.',
   },
   websocket_connect_wait: {
     in: SETTINGS,
@@ -174,6 +187,7 @@ function settingsOf(set: Set, workshop: Workshop, level: Level): WebSocketSettin
     ping: set.websocket_ping,
     closeTimeout: set.websocket_close_timeout,
     drainCode: set.websocket_drain_code,
+    maxAge: set.websocket_max_age,
     connectWait: connectWait(set),
     log: set.websocket_log,
     validate: set.websocket_validate,

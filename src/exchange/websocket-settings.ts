@@ -28,6 +28,8 @@ export interface WebSocketSettings {
   readonly closeTimeout: number;
   /** `websocket_drain_code`: what the close frame says to a client that is asked to go. */
   readonly drainCode: number;
+  /** `websocket_max_age`: how old a tunnel becomes; 0: as old as it likes. */
+  readonly maxAge: number;
   /** How a handshake waits for a peer to come back; undefined: it does not. */
   readonly connectWait: ConnectWait | undefined;
   /** `websocket_log`: when a tunnel is a line of the access log. */

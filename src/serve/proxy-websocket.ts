@@ -68,7 +68,7 @@ function tunnelSettings(location: LocationSettings, { connection }: ProxySetting
   const known = settingsOfTunnels.get(location);
   if (known !== undefined) return known;
   const { readTimeout } = connection;
-  const { ping, closeTimeout, drainCode, validate } = location.websocket;
+  const { ping, closeTimeout, drainCode, maxAge, validate } = location.websocket;
   const made: TunnelSettings = Object.freeze({
     readTimeout,
     pingInterval: ping === 'auto' ? Math.ceil(readTimeout / 3) : ping,
@@ -79,6 +79,7 @@ function tunnelSettings(location: LocationSettings, { connection }: ProxySetting
     drainCode,
     clientRules: clientRules(location.websocket),
     peerRules: validate ? { ...NO_LIMITS, validate } : undefined,
+    maxAge,
   });
   settingsOfTunnels.set(location, made);
   return made;
@@ -156,8 +157,8 @@ const isWebSocket = (upgrade: string): boolean => upgrade.toLowerCase() === 'web
 export class TunnelEnd implements TunnelOwner {
   readonly exchange: Exchange;
   readonly settings: ProxySettings;
-  readonly #target: ProxyTarget;
-  readonly #peer: Peer;
+  readonly target: ProxyTarget;
+  readonly peer: Peer;
   readonly sticky: Selection | undefined;
 
   /**
@@ -173,8 +174,8 @@ export class TunnelEnd implements TunnelOwner {
   ) {
     this.exchange = exchange;
     this.settings = settings;
-    this.#target = target;
-    this.#peer = peer;
+    this.target = target;
+    this.peer = peer;
     this.sticky = sticky;
   }
 
@@ -183,7 +184,7 @@ export class TunnelEnd implements TunnelOwner {
     exchange.bytesSent += tunnel.peer.bytes;
     exchange.bodyBytesSent += tunnel.peer.bytes;
     addBytes(exchange.upstreams?.at(-1), tunnel);
-    this.#peer.leave();
+    this.peer.leave();
     this.sticky?.tunnelEnded();
     this.#complain(tunnel);
     exchange.pipeline.ended(exchange, tunnel);
@@ -193,7 +194,7 @@ export class TunnelEnd implements TunnelOwner {
     const complaint = complaintOf(tunnel);
     const exchange = this.exchange;
     if (complaint === undefined || !exchange.location.errorLog.enabled(complaint.level)) return;
-    const url = peerUrl(exchange, this.settings, this.#target, this.#peer.name);
+    const url = peerUrl(exchange, this.settings, this.target, this.peer.name);
     exchange.log(complaint.level, complaint.message, url);
   }
 }

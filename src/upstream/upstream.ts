@@ -165,6 +165,16 @@ export class Upstream {
     this.#returns.note();
   }
 
+  /**
+   * Whether who is connected to a peer of this upstream, as a configuration before had it, may stay there: its address is still one of
+   * a server, and is neither `down` nor to be drained where it was not. What a name is resolved to comes and goes, and is no reason.
+   */
+  keeps({ name, settings, down }: Peer): boolean {
+    const same = this.peers.filter((peer) => peer.name === name);
+    if (same.length === 0) return this.#names?.watches(settings.server) ?? false;
+    return same.some((peer) => (down || !peer.down) && (settings.drain || !peer.settings.drain));
+  }
+
   /** How often its peers have been replaced. */
   get version(): number {
     return this.#peerSet.version;

@@ -147,6 +147,11 @@ export class WatchedNames {
     this.#settings = settings;
   }
 
+  /** @param server as it is written */
+  watches(server: string): boolean {
+    return this.#settings.watched.some(({ template }) => template.server === server);
+  }
+
   /**
    * Begins to watch.
    * @param former of the same upstream in an earlier configuration: what its names were resolved to is taken over, so that a reload finds no

@@ -14,6 +14,8 @@ export type GatewayCause =
   | 'send timeout to client'
   | 'send timeout to peer'
   | 'drain'
+  | 'removed by reload'
+  | 'max age'
   | 'worker shutdown'
   | 'worker stop';
 

@@ -38,6 +38,8 @@ const FAULTS: { readonly [cause in TunnelCause]: Fault | undefined } = {
   'send timeout to client': { level: 'info', say: () => `client ${TIMED_OUT}` },
   'send timeout to peer': { level: 'error', say: () => `upstream ${TIMED_OUT}` },
   drain: undefined,
+  'removed by reload': undefined,
+  'max age': undefined,
   'worker shutdown': undefined,
   'worker stop': undefined,
 };

@@ -36,6 +36,8 @@ export interface TunnelSettings {
   /** What the client may send, and what the peer may; undefined: all. Only where frames are followed. */
   readonly clientRules?: FrameRuleSettings | undefined;
   readonly peerRules?: FrameRuleSettings | undefined;
+  /** Where WebSocket frames pass: after so long the client is asked to go, or up to a tenth earlier; 0: never. */
+  readonly maxAge: number;
 }
 
 export interface TunnelOptions {
@@ -83,7 +85,7 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   /** What one side sent that it may not, where that is the cause. */
   fault: FrameFault | undefined = undefined;
   readonly #settings: TunnelSettings;
-  readonly #owner: TunnelOwner;
+  readonly owner: TunnelOwner;
   #state: State = RELAYING;
   /** When something passed last, on the clock of `now()`, in whole ms. */
   #passedAt = 0;
@@ -100,7 +102,7 @@ export class Tunnel implements LegOwner, DeadlineOwner {
     this.client = new TunnelLeg(this, 'client', client, reader(true), clientSendTimeout, rulesOf(clientRules));
     this.peer = new TunnelLeg(this, 'peer', peer, reader(false), peerSendTimeout, rulesOf(peerRules), this.client);
     this.#settings = settings;
-    this.#owner = owner;
+    this.owner = owner;
     this.#pingAfter = somewhatBefore(settings.pingInterval);
     this.#deadline = new Deadline(this);
   }
@@ -132,6 +134,7 @@ export class Tunnel implements LegOwner, DeadlineOwner {
     this.client.heardAt = time;
     this.peer.heardAt = time;
     this.#deadline.set(this.#timeToNextLook(time));
+    if (this.#settings.maxAge > 0 && this.followsFrames) this.#leaveAtAge(this.#settings.maxAge);
     this.client.start(fromClient);
     this.peer.start(fromPeer);
   }
@@ -168,6 +171,12 @@ export class Tunnel implements LegOwner, DeadlineOwner {
     this.#state = LEAVING;
     this.#deadline.set(this.#settings.closeTimeout);
     this.client.sayClose(code);
+  }
+
+  /** A tenth is left to chance, so that those that came together do not go together. */
+  #leaveAtAge(maxAge: number): void {
+    this.#lastDeadline = new Deadline({ deadlineReached: () => void this.leave('max age') });
+    this.#lastDeadline.set(maxAge * (0.9 + Math.random() / 10));
   }
 
   /** Lets it last so many ms more, then closes it; one that has been given a time already keeps that. */
@@ -324,7 +333,7 @@ export class Tunnel implements LegOwner, DeadlineOwner {
     this.#lastDeadline?.clear();
     this.#state = ENDED;
     this.endedAt = Date.now();
-    this.#owner.tunnelEnded(this);
+    this.owner.tunnelEnded(this);
   }
 }
 

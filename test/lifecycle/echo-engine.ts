@@ -91,6 +91,7 @@ function buildSnapshot(config: EchoConfig, { prefix, logFiles, zones }: LoadRequ
     upstreams: new Map(),
     healthChecks: [],
     drainRate: 1,
+    proxied: new Map(),
     connectionCounts: ConnectionCounts.alone(),
     tunnelCounts: TunnelCounts.alone(),
     use: { count: 0, retired: undefined },

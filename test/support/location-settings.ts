@@ -91,6 +91,7 @@ const DEFAULTS: LocationSettings = {
     ping: 'auto',
     closeTimeout: 5000,
     drainCode: 1012,
+    maxAge: 0,
     connectWait: undefined,
     log: 'close',
     validate: false,

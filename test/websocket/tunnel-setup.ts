@@ -30,6 +30,7 @@ export const DEFAULT_SETTINGS: TunnelSettings = {
   resetTimedOutClient: false,
   closeTimeout: 100,
   drainCode: 1012,
+  maxAge: 0,
   pingInterval: 0,
 };
 
