@@ -96,7 +96,7 @@ class Demo {
     // Once more: now.
     if (this.#ending) process.exit(1);
     this.#ending = true;
-    console.log('\nending: WebSockets get a close frame (1001, going away) …');
+    console.log('\nending: WebSockets get a close frame (1012, service restart) …');
     await this.end();
     // What npm's own shell makes of Ctrl-C is not for us to say; this process ends well.
     process.exit(0);

@@ -34,7 +34,7 @@ const FAULTS: { readonly [cause in TunnelCause]: Fault | undefined } = {
   'peer pong missed': { level: 'error', say: () => `upstream ${TIMED_OUT}` },
   'peer protocol error': { level: 'error', say: (tunnel) => `upstream ${brokenRule(tunnel)}` },
   'peer limit': { level: 'warn', say: (tunnel) => `upstream ${brokenRule(tunnel)}` },
-  idle: { level: 'info', say: () => `tunnel ${TIMED_OUT}` },
+  idle: { level: 'error', say: () => `upstream ${TIMED_OUT}` },
   'send timeout to client': { level: 'info', say: () => `client ${TIMED_OUT}` },
   'send timeout to peer': { level: 'error', say: () => `upstream ${TIMED_OUT}` },
   drain: undefined,

@@ -80,7 +80,10 @@ async function outlives(browser: Browser, { http, run }: RunningDemo): Promise<v
   const page = await openPage(browser, `http://localhost:${http}/`);
   await keepTroubles(page);
   run.process.kill('SIGINT');
-  assert.match(await firstTrouble(page), /^The gateway is ending \(1001\)\. Trying again/);
+  assert.match(
+    await firstTrouble(page),
+    /^The gateway is ending \(1012\): it asks everybody to connect anew\. Trying again/,
+  );
   assert.deepEqual(await run.ended, { code: 0, signal: null });
   await page.waitForFunction('window.troubles.some((text) => text.startsWith("The WebSocket could not be"))');
   assert.equal(await textOf(page, '#state'), 'not connected');

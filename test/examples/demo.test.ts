@@ -70,7 +70,7 @@ test('INT ends it with close frames to the clients and code 0', async (t) => {
   const client = await TalkingClient.to(t, `ws://127.0.0.1:${demo.http}/websocket/`);
   await client.ask('hello');
   demo.run.process.kill('SIGINT');
-  assert.deepEqual(await client.closed, { code: 1001, reason: '' });
+  assert.deepEqual(await client.closed, { code: 1012, reason: '' });
   assert.deepEqual(await demo.run.ended, { code: 0, signal: null });
   assert.match(readFileSync(join(demo.files, 'access.log'), 'utf8'), /"GET \/websocket\/ HTTP\/1\.1" 101 /);
 });

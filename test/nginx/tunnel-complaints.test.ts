@@ -54,7 +54,7 @@ const faults: readonly [string, string, (tunnel: LoggedTunnel) => unknown, strin
   ['client reset', `[info] ${RESET}`, ({ client }) => client.socket.resetAndDestroy()],
   ['client end', '[info] client prematurely closed connection', ({ client }) => client.socket.end()],
   ['client pong missed', `[info] client ${TIMED_OUT}`, ({ peer }) => keepTalking(peer, false), 'websocket_ping 200ms;'],
-  ['idle', `[info] tunnel ${TIMED_OUT}`, () => {}, 'websocket_ping off;'],
+  ['idle', `[error] upstream ${TIMED_OUT}`, () => {}, 'websocket_ping off;'],
 ];
 
 for (const [cause, said, act, location = ''] of faults) {
