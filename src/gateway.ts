@@ -190,19 +190,16 @@ export class Gateway implements ConnectionHost {
   exchangeBegins(exchange: Exchange): void {
     this.pipeline.connectionCounts.requestBegins();
     this.#hold(exchange);
+    if (!takeTarget(exchange)) {
+      exchange.log('info', `client sent invalid request while reading client request line`);
+      exchange.fail(400);
+      return;
+    }
     if (exchange.link.ends.plainOnTls) {
       exchange.log('info', 'client sent plain HTTP request to HTTPS port while reading client request headers');
       exchange.fail(497);
       return;
     }
-    const target = parseTarget(exchange.head.target, exchange.server.mergeSlashes);
-    if (target === undefined) {
-      exchange.log('info', `client sent invalid request while reading client request line`);
-      exchange.fail(400);
-      return;
-    }
-    exchange.uri = target.path;
-    exchange.args = target.args;
     if (exchange.server.verifyClient === undefined || isVerified(exchange, exchange.server.verifyClient))
       this.pipeline.start(exchange);
   }
@@ -212,6 +209,7 @@ export class Gateway implements ConnectionHost {
     if (exchange.head.host === '') exchange.enterServer(this.defaultServer(connection).settings);
     this.pipeline.connectionCounts.requestBegins();
     this.#hold(exchange);
+    takeTarget(exchange);
     exchange.log('info', `${reason} while reading client request headers`);
     exchange.fail(status);
   }
@@ -374,4 +372,17 @@ const TIME_TO_ANSWER = 5000;
 /** ms in which tunnels are asked to go, so that they can answer within the timeout; undefined: there is none. */
 function timeToAsk(shutdownTimeout: number): number | undefined {
   return shutdownTimeout === 0 ? undefined : shutdownTimeout - Math.min(shutdownTimeout / 4, TIME_TO_ANSWER);
+}
+
+/** Reads the target that the client has sent; one that is no URI is forgotten, so that `$request_uri` has no value, as in nginx. */
+function takeTarget(exchange: Exchange): boolean {
+  const { head, server } = exchange;
+  const target = parseTarget(head.target, server.mergeSlashes);
+  if (target === undefined) {
+    head.target = '';
+    return false;
+  }
+  exchange.uri = target.path;
+  exchange.args = target.args;
+  return true;
 }

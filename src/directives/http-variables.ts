@@ -54,8 +54,8 @@ const ofRequest: Variables = {
   server_protocol: ({ head }) => (head.version < 10 ? undefined : head.version === 10 ? 'HTTP/1.0' : 'HTTP/1.1'),
   uri: uriOf,
   document_uri: uriOf,
-  args: ({ args }) => present(args),
-  query_string: ({ args }) => present(args),
+  args: argsOf,
+  query_string: argsOf,
   is_args: ({ args }) => (args === '' ? '' : '?'),
   'arg_*': ({ args }, name) => argument(args, name),
   host: ({ head, server }) => (head.host === '' ? server.name : head.host),
@@ -123,6 +123,7 @@ const withoutValue: Variables = {
 const settable: Readonly<Record<string, VariableSetter>> = {
   args: (exchange, value) => {
     exchange.args = value;
+    exchange.argsTaken = true;
     exchange.uriIsOriginal = false;
   },
   limit_rate: (exchange, value) => {
@@ -132,9 +133,13 @@ const settable: Readonly<Record<string, VariableSetter>> = {
   },
 };
 
-/** Of a target that is no URI, nothing is left; where there was none, there is no value. */
+/** Of a target that is no URI, nothing is left; where no request line was understood, there is no value. */
 function uriOf({ uri, head }: Exchange): string | undefined {
-  return head.target === '' ? present(uri) : uri;
+  return head.version === 0 ? present(uri) : uri;
+}
+
+function argsOf({ args, argsTaken }: Exchange): string | undefined {
+  return argsTaken ? args : present(args);
 }
 
 export const httpVariables = nginxModule('http_variables', {

@@ -195,6 +195,8 @@ function answering(status: number, body: Text): Step {
     const type = exchange.answer.get('content-type') ?? typeOf(exchange.uri, types, defaultType);
     // `$status` in the text is the one that it goes with.
     if (exchange.errorStatus === 0) exchange.status = status;
+    // Whoever reads an interim answer waits for another, and would take the next request's for it.
+    if (status < 200) exchange.link.keepAlive = false;
     sendText(exchange, status, type, body(exchange));
     // The exchange is finished: no later phase may look at it.
     return PENDING;

@@ -37,7 +37,7 @@ export class UnsafeAnswerError extends Error {
 /** @throws {UnsafeAnswerError} when a name or a value could be read as more than one field */
 export function answerHeadText(head: AnswerHead, manners: HeadManners, keepAlive: boolean): string {
   const { answer, status } = head;
-  let text = `HTTP/1.1 ${status} ${head.reason === '' ? reasonPhrase(status) : head.reason}\r\n`;
+  let text = `HTTP/1.1 ${status < 100 ? `${status}`.padStart(3, '0') : status} ${head.reason === '' ? reasonPhrase(status) : head.reason}\r\n`;
   if (!answer.has('server')) text += manners.serverTokens === 'off' ? SERVER : SERVER_WITH_VERSION;
   if (!answer.has('date')) text += `Date: ${httpDate(Date.now())}\r\n`;
   for (let i = 0; i < answer.length; i++) text += fieldLine(answer, i);

@@ -67,6 +67,8 @@ export class Exchange {
   uri = '';
   /** What stands behind `?`, as sent; nginx's `$args`. */
   args = '';
+  /** `rewrite` or `set` have taken the arguments away: `$args` is empty, and not without a value. */
+  argsTaken = false;
   /** The URI is still, byte for byte, what the client sent: `proxy_pass` without a URI passes that on. */
   uriIsOriginal = true;
   isInternal = false;
@@ -242,13 +244,8 @@ export class Exchange {
 
   /** The answer has no body whatever its head says: HEAD, 1xx, 204, 304 (RFC 9112 6.3), and what is asked by ourselves. */
   get bodiless(): boolean {
-    return (
-      this.head.method === 'HEAD' ||
-      this.parent !== undefined ||
-      this.status === 304 ||
-      this.status === 204 ||
-      this.status < 200
-    );
+    const { status } = this;
+    return this.head.method === 'HEAD' || this.parent !== undefined || status === 304 || status === 204 || status < 200;
   }
 
   /**

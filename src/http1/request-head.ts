@@ -376,7 +376,6 @@ function fillLine(head: RequestHead, scan: RequestScan, text: string): void {
 function describeLine(head: RequestHead, line: RequestLine, text: string): void {
   head.requestLine = text.slice(0, Math.min(text.length, LONGEST_LOGGED_LINE)).replace(/[\r\n].*/s, '');
   head.method = text.slice(0, line.methodEnd);
-  if (line.targetEnd > 0) head.target = targetOf(text, line);
 }
 
 /** The usual ones as constants, so that comparing them is comparing addresses. */

@@ -40,6 +40,8 @@ const DENIALS = new Set([401, 403, 407]);
 const CHALLENGES = new Set([401, 407]);
 /** What an error's own fields in the answer are, which stay although a page is sent in its stead. */
 const KEPT_WITH_PAGE = ['www-authenticate', 'proxy-authenticate', 'location', 'upgrade', 'sec-websocket-version'];
+/** How long the whole is goes with the refusal of a range alone (RFC 9110 14.4). */
+const KEPT_WITH_416 = [...KEPT_WITH_PAGE, 'content-range'];
 const REDIRECT_STATUSES = new Set([301, 302, 303, 307, 308]);
 
 export class Phases implements Pipeline {
@@ -104,6 +106,7 @@ export class Phases implements Pipeline {
     if (!this.#mayChangeUri(exchange, `while internally redirecting to "${uri}"`)) return;
     exchange.uri = uri;
     exchange.args = args;
+    exchange.argsTaken = false;
     this.startInternal(exchange);
   }
 
@@ -261,7 +264,7 @@ export class Phases implements Pipeline {
   #sendErrorPage(exchange: Exchange, page: ErrorPage): void {
     if (page.overwrite !== undefined) exchange.errorStatus = page.overwrite;
     const target = page.target(exchange);
-    const kept = copyOf(exchange.answer, KEPT_WITH_PAGE);
+    const kept = copyOf(exchange.answer, exchange.errorStatus === 416 ? KEPT_WITH_416 : KEPT_WITH_PAGE);
     exchange.forgetAnswer();
     for (let i = 0; i < kept.length; i++) exchange.answer.addFrom(kept, i);
     if (target.startsWith('@')) this.redirectToNamed(exchange, target);

@@ -55,6 +55,7 @@ export function logMatch(
 function replace(exchange: Exchange, settings: Rewriting): Verdict {
   const uri = fill(settings.path, exchange, false);
   const args = argsOf(exchange, settings);
+  if (args === '' && (settings.args !== undefined || exchange.args !== '')) exchange.argsTaken = true;
   exchange.args = args;
   if (settings.logs) exchange.log('notice', `rewritten data: "${uri}", args: "${args}"`);
   if (uri === '') {

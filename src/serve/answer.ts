@@ -52,6 +52,7 @@ const REASONS_FOR_400: Readonly<Record<number, string>> = {
 /** The connection is closed without a word. */
 const CLOSE = 444;
 const CLIENT_CLOSED = 499;
+const CANCELED = 498;
 
 const NO_BODY = Buffer.alloc(0);
 const WITHOUT_PAGE = Symbol('without a page');
@@ -156,6 +157,7 @@ export function answerSafely(exchange: Exchange, step: () => void): void {
 function forgetBody(exchange: Exchange): void {
   for (const name of ['content-type', 'content-length', 'accept-ranges', 'last-modified', 'etag'])
     exchange.answer.remove(name);
+  if (exchange.status !== 416) exchange.answer.remove('content-range');
 }
 
 function pageFor(exchange: Exchange, status: number): Buffer {
@@ -175,6 +177,8 @@ function renderPage(status: number, product: string): Buffer {
   const reason = REASONS_FOR_400[status];
   if (reason !== undefined)
     return renderLines(`400 ${reason}`, '400 Bad Request', product, `<center>${reason}</center>`);
+  // nginx has it for its own use, and this page for it.
+  if (status === CANCELED) return renderPage(404, product);
   const title = TITLES[status];
   return title === undefined ? NO_BODY : renderLines(`${status} ${title}`, `${status} ${title}`, product);
 }

@@ -119,3 +119,30 @@ test('plain HTTP on a TLS port is told so', async (t) => {
   assert.equal(status, 400);
   assert.match(text, /The plain HTTP request was sent to HTTPS port/);
 });
+
+test('a page for 416 keeps how long the whole is, unless it has another status', async (t) => {
+  const gateway = await gatewayFromConfig({
+    http: `server {
+      listen 127.0.0.1:8080;
+      location = /a { alias html/a; error_page 416 /page; }
+      location = /b { alias html/a; error_page 416 @page; }
+      location = /c { alias html/a; error_page 416 =200 /page; }
+      location = /d { alias html/a; error_page 416 /elsewhere; }
+      location = /e { alias html/a; error_page 416 http://other/; }
+      location = /elsewhere { error_page 404 @page; recursive_error_pages on; return 404; }
+      location /page { return 200 page; }
+      location @page { return 200 page; }
+    }`,
+    files: { 'html/a': '12345' },
+  });
+  t.after(() => gateway.stop());
+  const asked = async (path: string): Promise<[number, string | undefined]> => {
+    const { status, headers } = await ask(gateway.port(), `GET ${path}`, 'Range: bytes=9-');
+    return [status, headers.get('content-range')];
+  };
+  assert.deepEqual(await asked('/a'), [416, 'bytes */5']);
+  assert.deepEqual(await asked('/b'), [416, 'bytes */5']);
+  assert.deepEqual(await asked('/c'), [200, undefined]);
+  assert.deepEqual(await asked('/d'), [404, undefined]);
+  assert.deepEqual(await asked('/e'), [302, undefined]);
+});
