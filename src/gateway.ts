@@ -12,6 +12,7 @@ import { Phases } from './route/phases.ts';
 import { parseTarget } from './route/uri.ts';
 import { sendErrorPage, sendRedirect } from './serve/answer.ts';
 import { TunnelEnd } from './serve/proxy-websocket.ts';
+import { hasNewPeer, type RebalancedTunnels, Rebalancer } from './serve/rebalancer.ts';
 import { isKept } from './serve/tunnel-place.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Upstream } from './upstream/upstream.ts';
@@ -51,6 +52,7 @@ export class Gateway implements ConnectionHost {
   /** PROXY headers and TLS handshakes under way. */
   readonly #greetings = new Set<Greeting>();
   readonly #drainPacer = new DrainPacer();
+  #rebalancers: ReadonlyMap<string, Rebalancer> = new Map();
   #left: (() => void) | undefined = undefined;
   #patience: NodeJS.Timeout | undefined = undefined;
 
@@ -108,6 +110,7 @@ export class Gateway implements ConnectionHost {
     for (const upstream of old?.snapshot.upstreams?.values() ?? []) upstream.retire();
     const patience = old?.snapshot.core.workerShutdownTimeout ?? 0;
     if (old !== undefined) this.#drainRemoved(old.snapshot.upstreams, patience);
+    this.#rebalance(snapshot, old?.snapshot);
     if (patience > 0) this.liveTunnels.closeForeignWithin(patience, 'worker shutdown');
     if (old !== undefined && old.snapshot.use.count === 0) old.retired();
     else if (old !== undefined) old.snapshot.use.retired = old.retired;
@@ -341,8 +344,38 @@ export class Gateway implements ConnectionHost {
     this.#eachConnection((connection) => connection.destroy());
   }
 
+  #rebalance({ upstreams }: Snapshot, old: Snapshot | undefined): void {
+    const before = this.#rebalancers;
+    for (const rebalancer of before.values()) rebalancer.stop();
+    const tunnels = this.#rebalancedTunnels();
+    const after = new Map<string, Rebalancer>();
+    for (const [name, upstream] of upstreams ?? []) {
+      if (!upstream.rebalances) continue;
+      const former = old?.upstreams.get(name);
+      const rebalancer = new Rebalancer(upstream, tunnels);
+      after.set(name, rebalancer);
+      rebalancer.start(before.get(name)?.isActive === true || (former !== undefined && hasNewPeer(upstream, former)));
+    }
+    this.#rebalancers = after;
+  }
+
+  #rebalancedTunnels(): RebalancedTunnels {
+    const { liveTunnels } = this;
+    const pacer = this.#drainPacer;
+    return {
+      get webSockets() {
+        return [...liveTunnels].filter(({ followsFrames }) => followsFrames);
+      },
+      get areLeaving() {
+        return pacer.count > 0;
+      },
+      ask: (tunnels) => this.#drain(tunnels, 'rebalance'),
+    };
+  }
+
   /** Other workers go on with them. */
   #stopChecks(): void {
+    for (const rebalancer of this.#rebalancers.values()) rebalancer.stop();
     for (const check of this.#running?.snapshot.healthChecks ?? []) check.stop();
   }
 

@@ -11,6 +11,7 @@ import {
   address,
   alone,
   argument,
+  flag,
   integer,
   literal,
   optional,
@@ -22,6 +23,7 @@ import {
   time,
   word,
 } from '../config/values.ts';
+import type { BalancerSettings } from '../upstream/balance/make-balancer.ts';
 import { DEFAULT_KEEPALIVE, type KeepaliveSettings } from '../upstream/keepalive.ts';
 import type { PeerSettings } from '../upstream/peer.ts';
 import { sharedPeers } from '../upstream/peer-table.ts';
@@ -126,6 +128,13 @@ const table = directives({
       'It is there; in nginx it is part of the commercial subscription. Those who wait are counted over all workers, and go on in the order in which they came, to within 0.2 s between workers.',
     since: '1.5.12',
   },
+  websocket_rebalance: {
+    in: ['upstream'],
+    args: [flag],
+    default: 'off',
+    doc: 'After a server has come (added by a reload or by `resolve`, healthy again, back after `max_fails`), WebSockets of the fullest servers are asked to connect again, at `websocket_drain_rate`, until no server has 5 % more than its share by weight. Without another method `least_conn` chooses then; not with `hash`, `ip_hash` and `sticky`, which send a client back to where it was.',
+    differs: 'Our own.',
+  },
   sticky: {
     in: ['upstream'],
     args: [stickyKind],
@@ -161,12 +170,22 @@ export const upstream = nginxModule('http_upstream', {
     const all = [...servers, ...watched.map(({ template }) => template)];
     if (set.state === undefined && all.every((server) => server.backup))
       throw new ConfigError(`no servers in upstream "${name}"`, at, NO_SERVERS);
-    const balancer = methodOf(set, level, workshop);
+    const balancer = balancerOf(set, level, workshop);
     const sticky = set.sticky === undefined ? undefined : stickySettings(set.sticky, draft);
     const names = namesOf(servers, watched, draft);
     const runTimePeers = watched.length === 0 ? 0 : MOST_RESOLVED;
     draft.upstream = new Upstream(
-      { name, servers, keepalive: keepaliveOf(set), balancer, sticky, queue: queueOf(set), names, runTimePeers },
+      {
+        name,
+        servers,
+        keepalive: keepaliveOf(set),
+        balancer,
+        sticky,
+        queue: queueOf(set),
+        names,
+        runTimePeers,
+        rebalances: set.websocket_rebalance,
+      },
       sharedPeers(workshop.zones),
     );
   },
@@ -174,6 +193,20 @@ export const upstream = nginxModule('http_upstream', {
     checkZoneSizes(draft);
   },
 });
+
+/** Who is asked to connect again must not be sent to where it was. */
+const STAYING: ReadonlySet<string> = new Set(['hash', 'consistent-hash', 'ip-hash']);
+
+function balancerOf(set: Set, level: Level, workshop: Workshop): BalancerSettings | undefined {
+  const method = methodOf(set, level, workshop);
+  if (!set.websocket_rebalance) return method;
+  if (set.sticky !== undefined || (method !== undefined && STAYING.has(method.kind)))
+    throw new ConfigError(
+      '"websocket_rebalance" cannot be used with "hash", "ip_hash" and "sticky"',
+      level.at('websocket_rebalance'),
+    );
+  return method ?? { kind: 'least-conn' };
+}
 
 const NO_SERVERS = { mend: 'add "server HOST:PORT;"' };
 

@@ -29,6 +29,8 @@ export interface UpstreamSettings {
   readonly balancer?: BalancerSettings | undefined;
   readonly keepalive: KeepaliveSettings;
   readonly sticky?: StickySettings | undefined;
+  /** `websocket_rebalance`: after a peer has come, tunnels of the others are asked to connect again. */
+  readonly rebalances?: boolean | undefined;
   /** So many peers that come at run time (`replaceServers`) all workers know together. Default: 0, each worker knows its own. */
   readonly runTimePeers?: number | undefined;
   /** How requests wait for which no peer can be chosen at once; undefined: they do not. */
@@ -39,6 +41,7 @@ export interface UpstreamSettings {
 
 export class Upstream {
   readonly name: string;
+  readonly rebalances: boolean;
   readonly keepalive: KeepalivePool<UpstreamConnection>;
   readonly queue: WaitLimits | undefined;
   /** Those who wait for a peer, in this worker. */
@@ -58,6 +61,7 @@ export class Upstream {
   constructor(settings: UpstreamSettings, table: PeerTable) {
     const { name, servers, sticky } = settings;
     this.name = name;
+    this.rebalances = settings.rebalances ?? false;
     this.keepalive = new KeepalivePool(settings.keepalive);
     this.queue = settings.queue;
     this.line = table.waitingLine(name);
@@ -140,6 +144,11 @@ export class Upstream {
    */
   whenPeerReturns(listener: () => void): () => void {
     return this.#returns.listen(listener);
+  }
+
+  /** How often a peer has returned: see `whenPeerReturns`. For who looks at it now and then. */
+  get returns(): number {
+    return this.#frame.row.get(RETURNS_CELL);
   }
 
   /** Calls `listener` when its peers have become others (`replaceServers`). @returns stops that */

@@ -52,7 +52,7 @@ export class DrainPacer implements DeadlineOwner {
   }
 
   #sort(): void {
-    this.#waiting = new Map([...this.#waiting].sort(([one], [other]) => heardAt(one) - heardAt(other)));
+    this.#waiting = new Map([...this.#waiting].sort(([one], [other]) => bySilence(one, other)));
   }
 
   /** It has ended, or is to stay after all; one that does not wait is no fault. */
@@ -100,6 +100,9 @@ export class DrainPacer implements DeadlineOwner {
 }
 
 const stepOf = (rate: number): number => Math.max(SHORTEST_STEP, 1000 / rate);
+
+/** For sorting: the one that has been silent longest comes first. */
+export const bySilence = (one: Tunnel, other: Tunnel): number => heardAt(one) - heardAt(other);
 
 /** When either side was heard last. */
 const heardAt = ({ client, peer }: Tunnel): number => Math.max(client.heardAt, peer.heardAt);

@@ -16,6 +16,7 @@ export type GatewayCause =
   | 'drain'
   | 'removed by reload'
   | 'max age'
+  | 'rebalance'
   | 'worker shutdown'
   | 'worker stop';
 

@@ -40,6 +40,7 @@ const FAULTS: { readonly [cause in TunnelCause]: Fault | undefined } = {
   drain: undefined,
   'removed by reload': undefined,
   'max age': undefined,
+  rebalance: undefined,
   'worker shutdown': undefined,
   'worker stop': undefined,
 };

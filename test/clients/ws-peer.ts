@@ -58,6 +58,11 @@ export class WsPeer {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
+  /** How many connections are open. */
+  get open(): number {
+    return this.#sockets.clients.size;
+  }
+
   /** The head of the latest handshake. */
   get request(): IncomingMessage {
     const request = this.requests.at(-1);
