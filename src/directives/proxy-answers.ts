@@ -77,7 +77,7 @@ export const proxyAnswerDirectives = directives({
     in: SETTINGS,
     args: [text('field')],
     many: true,
-    doc: 'A field of those that the client gets all the same.',
+    doc: 'A field of those that the client gets all the same. With `Server` no answer of the upstream has ours.',
   },
   proxy_pass_trailers: {
     in: SETTINGS,

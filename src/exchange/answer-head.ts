@@ -11,8 +11,10 @@ export type AnswerFraming = 'none' | 'length' | 'chunked' | 'close';
 /** What the head says of the answer. */
 export interface AnswerHead {
   readonly status: number;
-  /** '' stands for the usual one. */
-  readonly reason: string;
+  /** undefined stands for the usual one. */
+  readonly reason: string | undefined;
+  readonly addsServer: boolean;
+  readonly addsDate: boolean;
   readonly answer: Headers;
   readonly framing: AnswerFraming;
   /** -1 where it is not known. */
@@ -37,9 +39,9 @@ export class UnsafeAnswerError extends Error {
 /** @throws {UnsafeAnswerError} when a name or a value could be read as more than one field */
 export function answerHeadText(head: AnswerHead, manners: HeadManners, keepAlive: boolean): string {
   const { answer, status } = head;
-  let text = `HTTP/1.1 ${status < 100 ? `${status}`.padStart(3, '0') : status} ${head.reason === '' ? reasonPhrase(status) : head.reason}\r\n`;
-  if (!answer.has('server')) text += manners.serverTokens === 'off' ? SERVER : SERVER_WITH_VERSION;
-  if (!answer.has('date')) text += `Date: ${httpDate(Date.now())}\r\n`;
+  let text = `HTTP/1.1 ${status < 100 ? `${status}`.padStart(3, '0') : status} ${head.reason ?? reasonPhrase(status)}\r\n`;
+  if (head.addsServer) text += manners.serverTokens === 'off' ? SERVER : SERVER_WITH_VERSION;
+  if (head.addsDate) text += `Date: ${httpDate(Date.now())}\r\n`;
   for (let i = 0; i < answer.length; i++) text += fieldLine(answer, i);
   if (head.contentLength >= 0 && status !== 204 && status >= 200) text += `Content-Length: ${head.contentLength}\r\n`;
   if (head.framing === 'chunked') text += 'Transfer-Encoding: chunked\r\n';

@@ -93,7 +93,11 @@ export class Exchange {
   errorStatus = 0;
   /** An `error_page` is answering; without `recursive_error_pages` no second one does. */
   errorPageUsed = false;
-  reason = '';
+  /** What a peer called its status, perhaps ''; undefined: what it is usually called. */
+  reason: string | undefined = undefined;
+  /** The head gets a field of ours; not one that a peer has said, or was to say. */
+  addsServer = true;
+  addsDate = true;
   readonly answer = new Headers();
   /** Length of the answer's body, -1 where it is not known beforehand. */
   contentLength = -1;
@@ -188,12 +192,9 @@ export class Exchange {
 
   /** `release` is called once, when the exchange has been logged: its tunnel, too, is over then. A subrequest is part of its parent. */
   whenOver(release: () => void): void {
-    if (this.parent !== undefined) {
-      this.parent.whenOver(release);
-      return;
-    }
     this.#held ??= [];
-    this.#held.push(release);
+    if (this.parent === undefined) this.#held.push(release);
+    else this.parent.whenOver(release);
   }
 
   /** It has been logged. */
@@ -238,7 +239,7 @@ export class Exchange {
 
   fail(status: number): void {
     // What a peer called its own status is no word for this one.
-    this.reason = '';
+    this.reason = undefined;
     this.pipeline.fail(this, status);
   }
 
@@ -258,7 +259,7 @@ export class Exchange {
     if (this.errorStatus !== 0 && this.errorStatus !== this.status) {
       this.status = this.errorStatus;
       // What the page's own source called its status is not said of this one.
-      this.reason = '';
+      this.reason = undefined;
     }
     for (const filter of this.location.headerFilters) filter(this);
   }
@@ -282,6 +283,8 @@ export class Exchange {
   forgetAnswer(): void {
     this.#headPrepared = false;
     this.answer.clear();
+    this.addsServer = true;
+    this.addsDate = true;
     this.trailers = undefined;
     this.endTrailers = undefined;
     this.contentLength = -1;
@@ -465,7 +468,7 @@ export class Exchange {
     this.#muted = true;
     this.forgetAnswer();
     this.status = 500;
-    this.reason = '';
+    this.reason = undefined;
     this.contentLength = 0;
     this.framing = 'length';
   }

@@ -27,6 +27,9 @@ export function takeAnswerHead(exchange: Exchange, head: ResponseHead, settings:
   if (exchange.answer.length > 0 && head.headers.has('content-type')) exchange.answer.remove('content-type');
   const from = exchange.answer.length;
   passFields(head, settings, exchange.answer);
+  exchange.addsServer = settings.hideHeaders.has('server');
+  // A date is added to an answer without one (RFC 9110 6.6.1).
+  exchange.addsDate = !exchange.answer.has('date');
   for (const change of settings.changes) change(exchange, from);
   // Says what would be taken instead; we speak it as the peer does.
   const upgrade = head.status === 426 ? head.headers.getJoined('upgrade') : undefined;

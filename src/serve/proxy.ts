@@ -229,7 +229,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
       this.#over = true;
       return;
     }
-    exchange.answer.clear();
+    exchange.forgetAnswer();
     this.upstreamFailed(new UpstreamFault('invalid_header', opened));
   }
 

@@ -33,7 +33,7 @@ export function planParts(exchange: Exchange, size: number, most = exchange.loca
     return whole;
   }
   exchange.status = 206;
-  exchange.reason = '';
+  exchange.reason = undefined;
   return ranges.length === 1 ? planRange(exchange, ranges[0] as ByteRange, size) : planRanges(exchange, ranges, size);
 }
 
