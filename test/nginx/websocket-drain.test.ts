@@ -39,6 +39,17 @@ async function start(t: TestContext, { main = '', http = '', location = '', peer
   return { peer, port, sockgate, connect, causes };
 }
 
+/** How long this process has been held up at the longest since now, in ms. */
+function longestHold(t: TestContext): () => number {
+  let [last, longest] = [performance.now(), 0];
+  const look = setInterval(() => {
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+  }, 10);
+  t.after(() => clearInterval(look));
+  return () => longest;
+}
+
 /** When each of them was closed, in the order of `clients`, in ms. */
 function closingTimes(clients: readonly TalkingClient[]): Promise<number[]> {
   return Promise.all(clients.map(({ closed }) => closed.then(() => performance.now())));
@@ -69,6 +80,7 @@ for (const workers of [1, 2]) {
     const clients = await several(100, connect);
     await Promise.all(accepted);
     const times = closingTimes(clients);
+    const held = longestHold(t);
     const began = performance.now();
     const { code } = await sockgate.stop('SIGQUIT');
     assert.equal(code, 0);
@@ -80,7 +92,9 @@ for (const workers of [1, 2]) {
     await until('the peer to hear of all', () => atPeer.length === 100);
     assert.deepEqual(new Set(atPeer), new Set([1001]));
     assert.deepEqual(causes(), new Set(['gateway|drain']));
-    assert.ok(mostInASecond(all) <= 80, `${mostInASecond(all)} in a second`);
+    // What comes while this process itself is held up, it sees all at once.
+    const most = 80 + 40 * (held() / 1000);
+    assert.ok(mostInASecond(all) <= most, `${mostInASecond(all)} in a second, and not ${most}`);
     assert.ok(Math.max(...all) - began > 1500, 'they go one after the other');
   });
 }
