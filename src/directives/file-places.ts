@@ -7,7 +7,8 @@ import { ConfigError } from '../config/errors.ts';
 import { byteString } from '../config/source.ts';
 import type { Template } from '../config/template.ts';
 import { argument, template } from '../config/values.ts';
-import type { Exchange, LocationSettings, Text } from '../exchange/exchange.ts';
+import type { Exchange, Handler, LocationSettings, Text } from '../exchange/exchange.ts';
+import { DECLINED } from '../exchange/verdict.ts';
 import type { Level, LocationDraft, Workshop } from './draft.ts';
 
 /** These are made of the path itself. */
@@ -35,6 +36,21 @@ export function setFilePlaces(set: PlacesSet, draft: LocationDraft, level: Level
   const { aliasLength, ...paths } = filePlaces(set, draft, level);
   draft.aliasLength = aliasLength;
   Object.assign(draft.settings, paths);
+  if (aliasLength !== 0) draft.content.push(keepToAlias);
+}
+
+const FILE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST']);
+
+/** Stands before those who answer with files; what refuses a method does so first. */
+const keepToAlias: Handler = (exchange) =>
+  FILE_METHODS.has(exchange.method) && hasLeftAlias(exchange) ? 500 : DECLINED;
+
+/** A `rewrite … break` has put another URI in place of the location's, which says nothing of a file under its alias. It is logged. */
+export function hasLeftAlias(exchange: Exchange): boolean {
+  if (!exchange.uriLeftLocation) return false;
+  const { name } = exchange.location;
+  exchange.log('alert', `"alias" cannot be used in location "${name}" where URI was rewritten`);
+  return true;
 }
 
 function filePlaces(set: PlacesSet, draft: LocationDraft, level: Level): FilePlaces {

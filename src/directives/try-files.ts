@@ -16,7 +16,7 @@ import { answerSafely } from '../serve/answer.ts';
 import { leavesFolder, pathBytes } from '../serve/file-path.ts';
 import { mayFollow } from '../serve/symbolic-links.ts';
 import type { LocationDraft } from './draft.ts';
-import { addToAlias } from './file-places.ts';
+import { addToAlias, hasLeftAlias } from './file-places.ts';
 import { nginxModule } from './module.ts';
 
 interface WrittenCandidate {
@@ -71,7 +71,9 @@ export const tryFiles = nginxModule('http_try_files', {
   location({ try_files: written }, draft) {
     if (written === undefined) return;
     const settings = triesSettings(written, draft);
-    draft.precontent.push((exchange) => new FileTries(exchange, settings).next());
+    draft.precontent.push((exchange) =>
+      settings.aliasLength !== 0 && hasLeftAlias(exchange) ? 500 : new FileTries(exchange, settings).next(),
+    );
   },
 });
 
