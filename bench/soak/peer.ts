@@ -18,6 +18,8 @@ function switchingProtocols(head: string): string {
 function onFrame(socket: Socket, ending: Ending, { opcode, payload }: Frame): void {
   if (ending.peer && payload.toString('latin1', 0, 4) === 'end') {
     ending.peer(socket);
+  } else if (opcode === CLOSE && ending.peerEndsLater) {
+    // It has more to say, and ends then.
   } else if (opcode === CLOSE) {
     if (!ending.peerClosesFirst) socket.write(frame(CLOSE, payload, false));
     socket.end();

@@ -36,6 +36,12 @@ const FLAGS: Readonly<Record<Flag, Partial<Options>>> = {
   q: { quiet: true },
 };
 
+/** Not nginx's: what a stranger tries first. */
+const LONG: Readonly<Record<string, Partial<Options>>> = {
+  '--help': FLAGS.h,
+  '--version': FLAGS.v,
+};
+
 interface ValuedOption {
   /** What it requires, in nginx's words. */
   readonly requires: string;
@@ -67,6 +73,11 @@ export function parseOptions(args: readonly string[]): Options {
   };
   for (let index = 0; index < args.length; index++) {
     const word = args[index] as string;
+    const long = LONG[word];
+    if (long !== undefined) {
+      Object.assign(options, long);
+      continue;
+    }
     if (!word.startsWith('-')) throw new OptionError(`invalid option: "${word}"`);
     if (readWord(word, args[index + 1], options)) index++;
   }

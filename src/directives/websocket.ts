@@ -140,7 +140,7 @@ const table = directives({
     in: SETTINGS,
     args: [rateKind(['close'])],
     default: 'off',
-    doc: 'How many pings, pongs and close frames a client may send, as in `websocket_message_rate`; more end the tunnel with 1008.',
+    doc: 'How many pings, pongs, close frames and fragments without a byte a client may send, as in `websocket_message_rate`; more end the tunnel with 1008.',
   },
 });
 

@@ -1,6 +1,7 @@
 // What a side may send: the limits of a location and the rules of RFC 6455, held against each frame before it is passed on.
 
 import { isUtf8 } from 'node:buffer';
+import { now } from '../transport/deadlines.ts';
 import { CloseCode } from './close-code.ts';
 import type { FrameReader, FrameViolation } from './frame-reader.ts';
 import { mayBeSent } from './frame-writer.ts';
@@ -100,6 +101,9 @@ export class FrameRules {
     const size = reader.payloadLeft;
     if (size > this.#settings.maxFrameSize) return tooLong('frame', size, 'websocket_max_frame_size');
     if (reader.opcode !== Opcode.continuation) this.#beginMessage(bytes[start] as number);
+    // A fragment without a byte is no use to anybody, and meets no size: it counts as a control frame does.
+    else if (size === 0 && !reader.final && this.#controls !== undefined && this.#controls.wait(now()) > 0)
+      return CONTROL_FLOOD;
     this.#messageSize += size;
     if (this.#messageSize > this.#settings.maxMessageSize)
       return tooLong('message', this.#messageSize, 'websocket_max_message_size');

@@ -29,6 +29,11 @@ test('-T tests as well, -V and -h say the version as well', () => {
   for (const help of ['-h', '-?']) assert.equal(parseOptions([help]).help && parseOptions([help]).version, true);
 });
 
+test('help and version may be asked for in words', () => {
+  assert.deepEqual(parseOptions(['--help']), parseOptions(['-h']));
+  assert.deepEqual(parseOptions(['--version']), parseOptions(['-v']));
+});
+
 test('the four signals are taken', () => {
   for (const signal of ['stop', 'quit', 'reload', 'reopen'] as const) {
     assert.equal(parseOptions(['-s', signal]).signal, signal);
@@ -39,7 +44,7 @@ test('the four signals are taken', () => {
 const MISTAKES: readonly (readonly [args: string[], message: string])[] = [
   [['-z'], 'invalid option: "z"'],
   [['-tz'], 'invalid option: "z"'],
-  [['--help'], 'invalid option: "-"'],
+  [['--held'], 'invalid option: "-"'],
   [['nginx.conf'], 'invalid option: "nginx.conf"'],
   [['-c'], 'option "-c" requires file name'],
   [['-e'], 'option "-e" requires file name'],

@@ -133,6 +133,14 @@ test('websocket_control_rate: a flood of pings is ended with 1008', async (t) =>
   assert.match(log(), /client sent more control frames than "websocket_control_rate" allows/);
 });
 
+test('websocket_control_rate: so is a message of empty fragments that never ends', async (t) => {
+  const { client, line } = await limited(t, 'websocket_control_rate 1/s burst=20; websocket_max_message_size 1k;');
+  client.socket.send('begun', { fin: false });
+  for (let i = 0; i < 60; i++) client.socket.send('', { fin: false });
+  assert.equal((await client.closed).code, 1008);
+  assert.equal(await line(), 'client|client limit');
+});
+
 test('limits that nobody meets are not noticed, beside pings of the gateway’s own', async (t) => {
   const { client } = await limited(
     t,
