@@ -337,4 +337,5 @@ const countOf = ({ rate }: WaitLimits): number => (rate === undefined ? QUEUED :
 
 /** Positive, so that a sum over all workers is 0 only where nobody waits; 31 bits of the time. */
 const published = (since: number): number => (since & 0x7fffffff) | 1;
-const ageOf = (other: number, time: number): number => ((time & 0x7fffffff) - other) & 0x7fffffff;
+/** Signed: what was published in this very ms may stand a ms ahead, for its lowest bit is set. */
+const ageOf = (other: number, time: number): number => ((time - other) << 1) >> 1;
