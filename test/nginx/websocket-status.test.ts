@@ -75,7 +75,7 @@ test('tunnels are counted while they are open, and by their cause when they have
   clients[0].socket.end(closeFrame(1000, true));
   clients[1].socket.resetAndDestroy();
   for (const { socket } of backend.connections) socket.once('end', () => socket.end());
-  await until('two to end', async () => (await numbersAt(port))['open'] === 1);
+  await until('two to end', async () => (await numbersAt(port))['ended'] === 2);
   const now = { opened: 3, open: 1, ended: 2, ended_client_close: 1, ended_client_reset: 1 };
   assert.deepEqual(counted(await numbersAt(port)), now);
 });
@@ -125,15 +125,17 @@ test('a reload begins nothing anew, and who was open before it is counted when i
   const conf = `worker_processes 2; events {} http { ${servers(port, backend.address)} }`;
   const gateway = await startSockgate(t, { conf });
   const clients = await Promise.all(Array.from({ length: 8 }, () => connect(t, port)));
-  clients[0]?.socket.resetAndDestroy();
+  // A worker counts a tunnel behind its 101.
+  await until('all to be counted', async () => (await numbersAt(port))['open'] === 8);
   for (const { socket } of backend.connections) socket.once('end', () => socket.end());
-  await until('one to end', async () => (await numbersAt(port))['open'] === 7);
+  clients[0]?.socket.resetAndDestroy();
+  await until('one to end', async () => (await numbersAt(port))['ended'] === 1);
   gateway.signal('SIGHUP');
   await gateway.logged(/its old configuration has gone/, 2);
   const before = { opened: 8, open: 7, ended: 1, ended_client_reset: 1 };
   assert.deepEqual(counted(await numbersAt(port)), before);
   clients[1]?.socket.resetAndDestroy();
-  await until('another one to end', async () => (await numbersAt(port))['open'] === 6);
+  await until('another one to end', async () => (await numbersAt(port))['ended'] === 2);
   assert.deepEqual(counted(await numbersAt(port)), { ...before, open: 6, ended: 2, ended_client_reset: 2 });
 });
 
@@ -144,7 +146,7 @@ test('tunnels of a worker that died are open no more, nor did they end', async (
   const preload = new URL('dying-worker.ts', import.meta.url).href;
   const gateway = await startSockgate(t, { conf, env: { NODE_OPTIONS: `--import ${preload}` } });
   for (let i = 0; i < 3; i++) await connect(t, port);
-  assert.deepEqual(counted(await numbersAt(port)), { opened: 3, open: 3 });
+  await until('all to be counted', async () => (await numbersAt(port))['open'] === 3);
   const killer = await RawClient.to(t, port);
   killer.send('GET /die HTTP/1.1\r\nHost: a\r\n\r\n');
   await gateway.logged(/exited with code 3/);
@@ -152,5 +154,6 @@ test('tunnels of a worker that died are open no more, nor did they end', async (
   const numbers = await until('a worker', () => numbersAt(port).catch(() => undefined));
   assert.deepEqual(counted(numbers), { opened: 3 });
   await connect(t, port);
+  await until('it to be counted', async () => (await numbersAt(port))['open'] === 1);
   assert.deepEqual(counted(await numbersAt(port)), { opened: 4, open: 1 });
 });
