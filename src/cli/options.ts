@@ -104,6 +104,8 @@ function readValue(letter: Valued, joined: string, next: string | undefined, opt
 }
 
 function readCommand(value: string): Command {
-  if (!Object.hasOwn(COMMANDED, value)) throw new OptionError(`invalid option: "-s ${value}"`);
+  if (!Object.hasOwn(COMMANDED, value)) {
+    throw new OptionError(`invalid option: "-s ${value}": the signals are ${Object.keys(COMMANDED).join(', ')}`);
+  }
   return value as Command;
 }

@@ -52,6 +52,11 @@ const CONTROL_FLOOD: FrameFault = {
   kind: 'limit',
   text: 'more control frames than "websocket_control_rate" allows',
 };
+const LONG_WINDED: FrameFault = {
+  code: CloseCode.protocolError,
+  kind: 'protocol error',
+  text: 'what WebSocket does not allow: frame length in more bytes than it needs',
+};
 /** Messages faster than they may be, where they do not wait. */
 export const MESSAGE_FLOOD: FrameFault = {
   code: CloseCode.policyViolation,
@@ -99,6 +104,7 @@ export class FrameRules {
   /** The head `[start, end)` of a frame of a message has come, and the reader has followed it. */
   faultInHead(bytes: Buffer, start: number, end: number, reader: FrameReader): FrameFault | undefined {
     const size = reader.payloadLeft;
+    if (this.#settings.validate && isLongWinded(bytes[start + 1] as number, size)) return LONG_WINDED;
     if (size > this.#settings.maxFrameSize) return tooLong('frame', size, 'websocket_max_frame_size');
     if (reader.opcode !== Opcode.continuation) this.#beginMessage(bytes[start] as number);
     // A fragment without a byte is no use to anybody, and meets no size: it counts as a control frame does.
@@ -151,6 +157,12 @@ export class FrameRules {
 
 function breach(text: string): FrameFault {
   return { code: CloseCode.protocolError, kind: 'protocol error', text };
+}
+
+/** Whether a length takes more bytes than it needs (RFC 6455 section 5.2). */
+function isLongWinded(secondByte: number, size: number): boolean {
+  const told = secondByte & 0x7f;
+  return (told === 126 && size < 126) || (told === 127 && size <= 0xffff);
 }
 
 function tooLong(what: string, size: number, directive: string): FrameFault {

@@ -89,6 +89,7 @@ export class FrameScreen {
     while (position < end) {
       let fault: FrameFault | undefined;
       if (!reader.atFrameBoundary) {
+        if (reader.closed && this.rules?.validate === true) break; // nothing may follow a close frame (RFC 6455 section 5.5.1)
         const next = reader.advance(bytes, position, end);
         fault =
           this.rules !== undefined && !reader.closed
@@ -126,7 +127,7 @@ export class FrameScreen {
         return;
       }
     }
-    this.#passRun(bytes, run, end);
+    this.#passRun(bytes, run, position);
     if (reader.atFrameBoundary && this.#owner.hasWords) this.#owner.betweenFrames();
   }
 

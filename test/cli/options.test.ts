@@ -51,8 +51,8 @@ const MISTAKES: readonly (readonly [args: string[], message: string])[] = [
   [['-tp'], 'option "-p" requires directory name'],
   [['-g'], 'option "-g" requires parameter'],
   [['-s'], 'option "-s" requires parameter'],
-  [['-s', 'restart'], 'invalid option: "-s restart"'],
-  [['-s', 'toString'], 'invalid option: "-s toString"'],
+  [['-s', 'restart'], 'invalid option: "-s restart": the signals are stop, quit, reload, reopen'],
+  [['-s', 'toString'], 'invalid option: "-s toString": the signals are stop, quit, reload, reopen'],
 ];
 
 for (const [args, message] of MISTAKES) {

@@ -58,15 +58,23 @@ export class ConformanceBench {
     return new ConformanceBench(gateway.port(), peers);
   }
 
-  /** What is sent reaches the other side byte for byte, and the other side's answer comes back. */
-  async passes(sent: ConformanceCase, from: Sender, cut: Cut): Promise<void> {
+  /**
+   * What is sent reaches the other side byte for byte, and the other side's answer comes back.
+   * @param passed only so many of the frames reach it, and nothing behind them
+   */
+  async passes(sent: ConformanceCase, from: Sender, cut: Cut, passed?: number): Promise<void> {
     const { sender, other, close } = await this.#open(sent, from);
-    const bytes = Buffer.concat(sent.frames.map((shape) => wireFrame(shape, from === 'client')));
+    const frames = sent.frames.map((shape) => wireFrame(shape, from === 'client'));
+    const bytes = Buffer.concat(frames.slice(0, passed));
     const answer = wireFrame(text('an answer'), from === 'peer');
-    await sender.send(bytes, cut);
+    await sender.send(Buffer.concat(frames), cut);
     await other.until('all bytes', () => other.length >= bytes.length);
     other.socket.write(answer);
     await sender.until('the answer', () => sender.length >= answer.length);
+    if (passed !== undefined) {
+      sender.socket.end();
+      await other.until('the end', () => other.isOver);
+    }
     assertSame(other.received, bytes);
     assertSame(sender.received, answer);
     close();

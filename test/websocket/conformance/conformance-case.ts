@@ -11,6 +11,8 @@ export interface ConformanceCase {
   readonly frames: readonly Shape[];
   /** Absent: they are as they should be. */
   readonly violation?: Violation;
+  /** So many of the frames reach the other side of a gateway that validates; absent: all. */
+  readonly passed?: number;
   /** Whether permessage-deflate has been agreed on. */
   readonly deflate?: boolean;
 }

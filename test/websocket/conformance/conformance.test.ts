@@ -44,7 +44,7 @@ test('without validation everything passes byte for byte: it is for the two ends
 test('with websocket_validate what is right passes, and what is wrong ends both sides with the code for it', (t) =>
   judgeAll(t, 'websocket_validate on;', async (bench, sent, from) => {
     for (const cut of ['at once', 'in pieces'] as const) {
-      if (sent.violation === undefined) await bench.passes(sent, from, cut);
+      if (sent.violation === undefined) await bench.passes(sent, from, cut, sent.passed);
       else await bench.refuses(sent, from, cut);
     }
   }));
