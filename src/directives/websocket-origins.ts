@@ -1,6 +1,7 @@
 // websocket_allow_origin: how origins are written in a configuration, and what the lines of a level mean together.
 
 import { ConfigError, type Warn } from '../config/errors.ts';
+import { nearestName } from '../config/nearest-name.ts';
 import { compilePattern } from '../config/pattern.ts';
 import type { Argument } from '../config/tree.ts';
 import { argument } from '../config/values.ts';
@@ -26,14 +27,22 @@ function readOrigin(text: string, { at }: Argument, _directive: string, warn: Wa
   return { kind: 'pattern', pattern: regexp };
 }
 
-const WRITTEN = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(\*\.|\.)?(\[[^\]]+\]|[^\s:/?#@[\]*,]+)(?::(\d{1,5}|\*))?$/i;
+const WRITTEN = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(\*\.|\.)?(\[[^\]]+\]|[^\s:/?#@[\]*,]+)(?::(\d+|\*))?$/i;
+/** An origin of one word that is nearly one of these is a slip of the finger. */
+const KEYWORDS = ['off', 'self', 'null', 'none', 'required'];
+const PAGE_SCHEMES = ['http', 'https'];
 
 function readName(text: string): NamedOrigin {
   const parts = WRITTEN.exec(text);
   const host = parts === null ? undefined : asBrowsersWrite(parts[3] as string);
   if (parts === null || host === undefined) throw invalid(text);
   const [, scheme, below, , port] = parts;
-  if (port !== undefined && port !== '*' && (Number(port) === 0 || Number(port) > 65_535)) throw invalid(text);
+  if (port !== undefined && port !== '*' && (Number(port) === 0 || Number(port) > 65_535))
+    throw invalid(text, 'a port is a number from 1 to 65535, or "*"');
+  if (scheme !== undefined) checkScheme(text, scheme.toLowerCase());
+  const keyword = text === parts[3] ? nearestName(text, KEYWORDS) : undefined;
+  if (keyword !== undefined)
+    throw invalid(text, `did you mean "${keyword}"? A host of that name is written with its scheme: "https://${text}"`);
   return {
     kind: 'name',
     scheme: scheme?.toLowerCase(),
@@ -43,12 +52,22 @@ function readName(text: string): NamedOrigin {
   };
 }
 
-function invalid(text: string): ConfigError {
-  const mend =
-    text === '*'
-      ? 'every origin is allowed by "off"'
-      : 'an origin has neither a path nor a variable: "https://name:port"';
+/** Applications have schemes of their own (`capacitor`, `moz-extension`), but none that is nearly a page's. */
+function checkScheme(text: string, scheme: string): void {
+  if (PAGE_SCHEMES.includes(scheme)) return;
+  const meant = scheme === 'ws' ? 'http' : scheme === 'wss' ? 'https' : nearestName(scheme, PAGE_SCHEMES);
+  if (meant === undefined) return;
+  throw invalid(text, `did you mean "${meant}${text.slice(scheme.length)}"? An origin is that of a page`);
+}
+
+function invalid(text: string, mend = mendOf(text)): ConfigError {
   return new ConfigError(`invalid origin "${text}"`, undefined, { mend });
+}
+
+function mendOf(text: string): string {
+  if (text === '*') return 'every origin is allowed by "off"';
+  if (text.endsWith('://*')) return `every host by one scheme is "~^${text.slice(0, -1)}.+$"`;
+  return 'an origin has neither a path nor a variable: "https://name:port"';
 }
 
 /** In lower case, other letters than ASCII's in punycode; undefined: that is no host. */
