@@ -23,6 +23,7 @@ import { fixedTarget, madeUpTarget, type Scheme, schemeOf, schemeOfUrl } from '.
 import { checkProxyTls, chosenConnection, proxyTls, proxyTlsDirectives, tlsName } from './proxy-tls.ts';
 import { compileSize, sizeValue } from './size-value.ts';
 import { needsFolder, temporaryFolder } from './temporary-folder.ts';
+import { checkPing } from './websocket.ts';
 
 const SETTINGS = ['http', 'server', 'location'] as const;
 const httpVersion = argument('version', '1.0 | 1.1', (given) => {
@@ -237,6 +238,7 @@ export const proxy = nginxModule('http_proxy', {
     if (set.proxy_pass === undefined || draft.pattern === undefined) return;
     const handler = proxyHandler(set, set.proxy_pass, draft, level);
     if (handler === undefined) return;
+    checkPing(draft.settings.websocket, set.proxy_read_timeout, draft.workshop, level);
     needsFolder(draft.settings.clientBodyFolder, draft.workshop);
     needsFolder(answerFolder(set, draft.workshop), draft.workshop);
     draft.settings.autoRedirect = draft.pattern.text.endsWith('/');

@@ -74,7 +74,7 @@ const table = directives({
     in: SETTINGS,
     args: [pingTime('interval')],
     default: 'auto',
-    doc: 'How long a side of a tunnel may be silent before the gateway sends it a ping, which only that side sees, and whose pong counts as life; up to a quarter earlier, so that not all tunnels ping at once. A side that stays silent for `proxy_read_timeout` is dead, and both are ended; one that answers is never ended for its silence. `auto` is a third of `proxy_read_timeout`; an interval that is not below it never comes. `off`: no pings, and a tunnel in which nothing passes for `proxy_read_timeout` is ended, as in nginx.',
+    doc: 'How long a side of a tunnel may be silent before the gateway sends it a ping, which only that side sees, and whose pong counts as life; up to a quarter earlier, so that not all tunnels ping at once. A side that stays silent for `proxy_read_timeout` is dead, and both are ended; one that answers is never ended for its silence. `auto` is a third of `proxy_read_timeout`. With an interval that is not below it a side is dead that has not answered for `proxy_read_timeout` after its ping: so it is found later, and there is a warning. `off`: no pings, and a tunnel in which nothing passes for `proxy_read_timeout` is ended, as in nginx.',
   },
   websocket_close_timeout: {
     in: SETTINGS,
@@ -197,8 +197,28 @@ function settingsOf(set: Set, workshop: Workshop, level: Level): WebSocketSettin
     controlRate: set.websocket_control_rate,
   });
   made.set(set, settings);
+  pingPlaces.set(settings, level.at('websocket_ping'));
   return settings;
 }
+
+/** Where the interval stands that is in force. */
+const pingPlaces = new WeakMap<WebSocketSettings, Position | undefined>();
+
+/**
+ * Warns of an interval that is too long for the `proxy_read_timeout` of the location, in ms. Where that was chosen in the location and the
+ * interval above it, there may be no WebSockets at all.
+ */
+export function checkPing(settings: WebSocketSettings, readTimeout: number, workshop: Workshop, level: Level): void {
+  const { ping, upgrade } = settings;
+  if (ping === 'auto' || ping === 0 || ping < readTimeout || upgrade === 'off') return;
+  if (level.has('proxy_read_timeout') && !level.stands('websocket_ping') && upgrade !== 'on') return;
+  const at = pingPlaces.get(settings);
+  const told = workshop.problems.all.some((problem) => problem.at === at && problem.message === LATE_PING);
+  if (!told) workshop.warn(LATE_PING, at, 'with "auto" it is a third of that');
+}
+
+const LATE_PING =
+  '"websocket_ping" is not below "proxy_read_timeout": a dead side of a tunnel is found only after both together';
 
 const EXTENSIONS: Readonly<Record<Set['websocket_extensions'], ReadonlySet<string> | undefined>> = {
   any: undefined,

@@ -16,8 +16,8 @@ export interface TunnelSettings {
    */
   readonly readTimeout: number;
   /**
-   * A side that has been silent for so long is sent a ping; up to a quarter earlier, so that not all tunnels ping at once. Below
-   * `readTimeout`, or no ping ever comes; 0: none at all, as in nginx.
+   * A side that has been silent for so long is sent a ping; up to a quarter earlier, so that not all tunnels ping at once. Where that
+   * is not below `readTimeout`, who is pinged has all of `readTimeout` to answer. 0: no pings at all, as in nginx.
    */
   readonly pingInterval: number;
   /** So long may a write to the client be held up without progress: nginx's `send_timeout`. */
@@ -244,7 +244,8 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   /** Who was pinged late, for a frame was on its way to it, has its time to answer all the same. */
   #lastMomentOf(leg: TunnelLeg): number {
     const { readTimeout, pingInterval } = this.#settings;
-    return Math.max(leg.heardAt + readTimeout, leg.pingedAt + Math.min(pingInterval, readTimeout - pingInterval));
+    const grace = pingInterval < readTimeout ? Math.min(pingInterval, readTimeout - pingInterval) : readTimeout;
+    return Math.max(leg.heardAt + readTimeout, leg.pingedAt + grace);
   }
 
   #timeToNextLook(time: number): number {

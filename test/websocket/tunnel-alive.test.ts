@@ -129,6 +129,17 @@ function describePings(open: OpenChannel): void {
     assert.deepEqual([tunnel.endCause, client.pings, peer.pings], ['idle', 0, 0]);
   });
 
+  test('at intervals beyond the read timeout leave all of it for the answer, and no more', async (context) => {
+    const { tunnel, client, peer } = await started(context, { readTimeout: 300, pingInterval: 900 });
+    peer.answersPings();
+    await until('the ping', () => client.pings === 1);
+    const pinged = performance.now();
+    await until('the end', () => tunnel.endCause !== '');
+    const patience = performance.now() - pinged;
+    assert.equal(tunnel.endCause, 'client pong missed');
+    assert.ok(patience >= 280 && patience < 600, `${patience} ms`);
+  });
+
   test('are not sent into another protocol', async (context) => {
     const { tunnel, client, peer } = await started(context, { readTimeout: 300, pingInterval: 100 });
     client.write(Buffer.from('SSH-2.0-OpenSSH_9.2\r\n'));
