@@ -42,6 +42,8 @@ export class FrameScreen {
   /** What has come and is neither passed on nor read: it begins with a frame. */
   #kept: Buffer | undefined = undefined;
   #stopped: 'between frames' | 'within a frame' | undefined = undefined;
+  /** Messages that had passed whole when something was refused: what the reader follows after that goes nowhere. */
+  #passedMessages = 0;
 
   constructor(owner: ScreenOwner, reader: FrameReader, rules: FrameRules | undefined) {
     this.#owner = owner;
@@ -57,6 +59,11 @@ export class FrameScreen {
   /** Where something was refused: before anything of its frame had passed, or behind its beginning; undefined where nothing was. */
   get stopped(): 'between frames' | 'within a frame' | undefined {
     return this.#stopped;
+  }
+
+  /** Messages that have come whole, without what was refused and what came behind that. */
+  get messages(): number {
+    return this.#stopped === undefined ? this.#reader.messages : this.#passedMessages;
   }
 
   /** Passes `[start, end)` on, but for what is refused or kept back. */
@@ -122,6 +129,7 @@ export class FrameScreen {
       if (fault !== undefined) {
         if (frameStart >= 0) this.#passRun(bytes, run, frameStart);
         this.#stopped = frameStart >= 0 ? 'between frames' : 'within a frame';
+        this.#passedMessages = reader.messages - (hasJustEndedMessage(reader) ? 1 : 0);
         reader.read(bytes, position, end);
         this.#owner.refuse(fault);
         return;
@@ -161,6 +169,8 @@ export class FrameScreen {
     if (start < end) this.#owner.passOn(bytes, start, end);
   }
 }
+
+const hasJustEndedMessage = (reader: FrameReader): boolean => reader.atMessageBoundary && reader.opcode < CONTROL_BIT;
 
 /**
  * So many bytes of the frame at `position` must be there before it can be judged: its head, or all of it where it is a control

@@ -112,9 +112,9 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
     return this.reader === undefined ? 0 : this.reader.closeCode;
   }
 
-  /** Messages that came whole from this side; 0 where frames are not followed. */
+  /** Messages that came whole from this side, without what was refused; 0 where frames are not followed. */
   get messages(): number {
-    return this.reader === undefined ? 0 : this.reader.messages;
+    return this.#screen?.messages ?? this.reader?.messages ?? 0;
   }
 
   /** A write to this side is held up. */

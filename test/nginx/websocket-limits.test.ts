@@ -4,6 +4,9 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { WsPeer } from '../clients/ws-peer.ts';
 import { gatewayFromConfig } from '../support/gateway-from-config.ts';
+import { LoggedTunnel } from '../support/logged-tunnel.ts';
+import type { RawClient } from '../support/raw-client.ts';
+import { rawFrame } from '../support/raw-websocket.ts';
 import { TalkingClient } from '../support/talking-client.ts';
 import { until } from '../support/until.ts';
 
@@ -139,6 +142,46 @@ test('websocket_control_rate: so is a message of empty fragments that never ends
   for (let i = 0; i < 60; i++) client.socket.send('', { fin: false });
   assert.equal((await client.closed).code, 1008);
   assert.equal(await line(), 'client|client limit');
+});
+
+describe('a message that is refused is not counted', () => {
+  const counted = async (t: TestContext, directives: string, send: (client: RawClient) => void): Promise<string> => {
+    const tunnel = await LoggedTunnel.open(t, {
+      format: '$websocket_close_cause|$websocket_messages_in|$websocket_bytes_in',
+      location: directives,
+    });
+    await tunnel.talk(['one', 'two'], []);
+    send(tunnel.client);
+    tunnel.endInOrder();
+    return tunnel.line();
+  };
+  const frame = (payload: string | Buffer): Buffer => rawFrame({ opcode: 1, payload, masked: true });
+  /** Two messages: a head of two bytes, a mask of four, three bytes of text each. */
+  const bytes = 2 * 9;
+
+  test('nor what comes behind it, at once or later', async (t) => {
+    const send = (client: RawClient): void => {
+      client.send(Buffer.concat([frame('four'), frame('five')]));
+      void until('a close frame', () => client.rest[0] === 0x88).then(() => client.send(frame('six')));
+    };
+    assert.equal(await counted(t, 'websocket_max_message_size 3;', send), `client limit|2|${bytes}`);
+  });
+
+  test('an empty one, where messages come too fast', async (t) => {
+    const directives = 'websocket_message_rate 1/m burst=1 close;';
+    assert.equal(await counted(t, directives, (client) => client.send(frame(''))), `client limit|2|${bytes}`);
+  });
+
+  test('one whose last byte makes it no UTF-8', async (t) => {
+    const send = (client: RawClient): void => client.send(frame(Buffer.from([0x61, 0xc3])));
+    assert.match(await counted(t, 'websocket_validate on;', send), /^client protocol error\|2\|/);
+  });
+
+  test('those before it are, the last one, too, where it is a ping that is too many', async (t) => {
+    const ping = rawFrame({ opcode: 9, masked: true });
+    const send = (client: RawClient): void => client.send(Buffer.concat([frame('3.a'), ping, ping, ping]));
+    assert.match(await counted(t, 'websocket_control_rate 1/s burst=1;', send), /^client limit\|3\|/);
+  });
 });
 
 test('limits that nobody meets are not noticed, beside pings of the gateway’s own', async (t) => {
