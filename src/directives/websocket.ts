@@ -92,7 +92,7 @@ const table = directives({
     in: ['http'],
     args: [perSecond],
     default: '200/s',
-    doc: 'How many tunnels in a second are asked to go, over all workers, with a little jitter; those that have been silent longest go first. Where `worker_shutdown_timeout` would not suffice at this rate, it is raised.',
+    doc: 'How many tunnels in a second are asked to go, over all workers, with a little jitter; those without a message for longest go first. Where `worker_shutdown_timeout` would not suffice at this rate, it is raised.',
   },
   websocket_max_age: {
     in: SETTINGS,

@@ -102,7 +102,7 @@ export class DrainPacer implements DeadlineOwner {
 const stepOf = (rate: number): number => Math.max(SHORTEST_STEP, 1000 / rate);
 
 /** For sorting: the one that has been silent longest comes first. */
-export const bySilence = (one: Tunnel, other: Tunnel): number => heardAt(one) - heardAt(other);
+export const bySilence = (one: Tunnel, other: Tunnel): number => spokenAt(one) - spokenAt(other);
 
-/** When either side was heard last. */
-const heardAt = ({ client, peer }: Tunnel): number => Math.max(client.heardAt, peer.heardAt);
+/** When either side last said anything that is not a ping or a pong. */
+const spokenAt = ({ client, peer }: Tunnel): number => Math.max(client.spokenAt, peer.spokenAt);

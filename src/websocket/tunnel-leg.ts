@@ -57,6 +57,9 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   /** The code of the close frame that this side was sent, the other side's or ours; 0 as long as there is none. */
   toldClose: number = NO_CLOSE_FRAME;
 
+  /** Frames of messages that had come, and when the last of them had, both at the last `noteSpeech`. */
+  #framesNoted = -1;
+  #spokeBefore = 0;
   readonly #tunnel: LegOwner;
   readonly #causes: SideCauses;
   /** How long a write may be held up without any progress, in ms. */
@@ -115,6 +118,22 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   /** Messages that came whole from this side, without what was refused; 0 where frames are not followed. */
   get messages(): number {
     return this.#screen?.messages ?? this.reader?.messages ?? 0;
+  }
+
+  /**
+   * When this side last sent anything of a message, on the clock of `now()`, in whole ms: no later, and no earlier than the look at the
+   * tunnel before that. Pings and pongs are no speech. Of another protocol than WebSocket all is.
+   */
+  get spokenAt(): number {
+    const { reader } = this;
+    const saidNothing = reader?.dataFrames === this.#framesNoted && reader.atFrameBoundary;
+    return saidNothing ? this.#spokeBefore : this.heardAt;
+  }
+
+  /** To be called now and then: `spokenAt` is the more exact for it, and what comes costs nothing more. */
+  noteSpeech(): void {
+    this.#spokeBefore = this.spokenAt;
+    this.#framesNoted = this.reader?.dataFrames ?? 0;
   }
 
   /** A write to this side is held up. */

@@ -216,6 +216,8 @@ export class Tunnel implements LegOwner, DeadlineOwner {
 
   /** Nothing can pass while a write is held up, so then it is not the silence of a side. */
   #look(time: number): void {
+    this.client.noteSpeech();
+    this.peer.noteSpeech();
     if (!this.client.isBlocked && !this.peer.isBlocked) {
       if (this.#pings) this.#lookAtBoth(time);
       else if (time - this.#passedAt >= this.#settings.readTimeout) this.close('idle');

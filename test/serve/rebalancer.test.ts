@@ -12,11 +12,11 @@ import type { Tunnel } from '../../src/websocket/tunnel.ts';
 import { until } from '../support/until.ts';
 import { makeUpstream, peerSettings } from '../upstream/make-upstream.ts';
 
-/** As much of a tunnel as counts here, silent since `heardAt`. */
-function tunnelTo(upstream: Upstream, peer: Peer, heardAt: number): Tunnel {
+/** As much of a tunnel as counts here, silent since `spokenAt`. */
+function tunnelTo(upstream: Upstream, peer: Peer, spokenAt: number): Tunnel {
   const target = { upstream, uri: undefined, host: '', port: '' };
   const owner = new TunnelEnd({} as Exchange, {} as ProxySettings, target, peer, undefined);
-  return { owner, client: { heardAt }, peer: { heardAt: 0 } } as unknown as Tunnel;
+  return { owner, client: { spokenAt }, peer: { spokenAt: 0 } } as unknown as Tunnel;
 }
 
 /** Two peers of weights 1 and 3; `active` lead to the first one, and `own` of them are this worker's. */

@@ -140,6 +140,27 @@ function describePings(open: OpenChannel): void {
     assert.ok(patience >= 280 && patience < 600, `${patience} ms`);
   });
 
+  test('and pongs are no speech, whose ever they are; a message is, and a part of one', async (context) => {
+    const { tunnel, client, peer } = await started(context, { readTimeout: 30_000, pingInterval: 100 });
+    client.answersPings();
+    peer.answersPings();
+    const { client: ofClient, peer: ofPeer } = tunnel;
+    const heardOnly = (since: number): boolean =>
+      [ofClient, ofPeer].every((leg) => leg.heardAt - leg.spokenAt >= since && leg.spokenAt > 0);
+    await until('answers to our pings that are no speech', () => heardOnly(250));
+    const fromClient = rawFrame({ opcode: Opcode.ping, payload: 'there?', masked: true });
+    const own = setInterval(() => client.write(fromClient), 20);
+    context.after(() => clearInterval(own));
+    await until('pings of the client that are none', () => heardOnly(500));
+    const begun = Math.max(ofClient.spokenAt, ofPeer.spokenAt);
+    peer.write(rawFrame({ opcode: Opcode.text, payload: 'hello' }));
+    await until('the message', () => client.messages.length > 0);
+    assert.ok(ofPeer.spokenAt - begun >= 200);
+    await until('silence again', () => heardOnly(250));
+    client.write(rawFrame({ opcode: Opcode.text, payload: 'x'.repeat(100), masked: true }).subarray(0, 50));
+    await until('a part', () => ofClient.spokenAt - begun >= 700);
+  });
+
   test('are not sent into another protocol', async (context) => {
     const { tunnel, client, peer } = await started(context, { readTimeout: 300, pingInterval: 100 });
     client.write(Buffer.from('SSH-2.0-OpenSSH_9.2\r\n'));
