@@ -185,7 +185,7 @@ export class TunnelEnd implements TunnelOwner {
     exchange.bodyBytesSent += tunnel.peer.bytes;
     addBytes(exchange.upstreams?.at(-1), tunnel);
     this.peer.leave();
-    this.sticky?.tunnelEnded();
+    this.sticky?.tunnelEnded(tunnel.client.messages);
     this.#complain(tunnel);
     exchange.pipeline.ended(exchange, tunnel);
   }

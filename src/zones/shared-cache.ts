@@ -82,6 +82,14 @@ export class SharedCache {
     return displaced;
   }
 
+  /** Forgets a key; where there is none, nothing. */
+  drop(key: Buffer, lifetime: number): void {
+    const bucket = this.#lock(key);
+    const entry = this.#entryOf(bucket, key, ticksNow(), lifetime);
+    if (entry >= 0) this.#cells[entry + USED] = 0;
+    this.#unlock(bucket);
+  }
+
   #write(entry: number, text: string, now: number): void {
     this.#cells[entry + LENGTH] = this.#bytes.write(text, (entry + TEXT) * 4, LONGEST_TEXT, 'latin1');
     this.#cells[entry + USED] = now;

@@ -10,6 +10,7 @@ import { fieldOf, type HttpMessage } from '../support/http-reader.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { rawFrame } from '../support/raw-websocket.ts';
 import { type Backend, type BackendConnection, startBackend } from '../support/recording-backend.ts';
+import { until } from '../support/until.ts';
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 const FIELDS = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
@@ -160,6 +161,21 @@ for (const [how, pieces] of Object.entries(TUNNELS)) {
     client.socket.destroy();
   });
 }
+
+test('a session of a WebSocket is forgotten when its server closes that', async (t) => {
+  const { port, backends } = await start(t, (connection) =>
+    connection.send(Buffer.concat([Buffer.from(SWITCH), FRAME])),
+  );
+  const client = await RawClient.to(t, port);
+  client.send(HANDSHAKE);
+  await client.until('the open packet', () => client.text.includes(open('s')));
+  assert.equal(await askedFor(t, port, 's'), '0000');
+  const [connection] = (backends[0] as Backend).connections as [BackendConnection];
+  connection.socket.end(rawFrame({ opcode: 8 }));
+  await client.untilEnded();
+  client.socket.end();
+  await until('all peers', async () => new Set(await askedFor(t, port, 's')).size === 3);
+});
 
 test('a tunnel that says nothing of a session is a tunnel like others', async (t) => {
   const { port, backends } = await start(t, (connection) => connection.send(SWITCH));

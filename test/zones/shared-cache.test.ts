@@ -78,6 +78,19 @@ test('a megabyte holds the 4000 sessions that nginx promises', () => {
   for (let i = 0; i < 4000; i++) assert.equal(cache.find(key(`${i}`), LIFETIME), `${i}`);
 });
 
+test('what is dropped is forgotten, and nothing else', () => {
+  const cache = made(32_768);
+  for (const name of ['a', 'b']) cache.store(key(name), name, LIFETIME, true);
+  cache.drop(key('a'), LIFETIME);
+  cache.drop(key('c'), LIFETIME);
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((name) => cache.find(key(name), LIFETIME)),
+    [undefined, 'b', undefined],
+  );
+  assert.equal(cache.store(key('a'), 'again', LIFETIME, false), false);
+  assert.equal(cache.find(key('a'), LIFETIME), undefined);
+});
+
 test('too little memory is refused', () => {
   assert.throws(() => made(100), RangeError);
 });

@@ -49,6 +49,8 @@ export interface OpeningReader {
 /** What is to be ended with a tunnel. */
 interface Keeper {
   end(): void;
+  /** The tunnel has ended, and so many messages of its client have passed. */
+  tunnelEnded(messages: number): void;
 }
 
 /** Peers with a higher index are remembered in a set. */
@@ -216,9 +218,9 @@ export class Selection {
     return this.#stickiness?.opening !== undefined;
   }
 
-  /** After `becameTunnel`, where `followsTunnel` says so. */
-  tunnelEnded(): void {
-    this.keeper?.end();
+  /** After `becameTunnel`, where `followsTunnel` says so. @param messages how many of the client's have passed */
+  tunnelEnded(messages: number): void {
+    this.keeper?.tunnelEnded(messages);
   }
 
   /** After `succeeded`: who has to see what comes behind the answer's head, if anybody. */

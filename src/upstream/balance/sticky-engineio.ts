@@ -23,6 +23,9 @@ export interface StickyEngineioSettings {
   readonly timeout: number;
 }
 
+/** A WebSocket on trial says `2probe`, and `5` when the session moves to it; until then the session can go on by polling. */
+const MOVED = 2;
+
 export class StickyEngineio implements Stickiness {
   readonly #settings: StickyEngineioSettings;
 
@@ -41,7 +44,7 @@ export class StickyEngineio implements Stickiness {
 
   answered(selection: Selection, exchange: Exchange, peer: Peer): void {
     if (selection.session !== '' && exchange.upstreamHead?.status === 101)
-      this.#keep(selection, selection.session, peer);
+      this.#keep(selection, selection.session, peer, MOVED);
   }
 
   finished(): void {}
@@ -53,7 +56,7 @@ export class StickyEngineio implements Stickiness {
     if (head?.status === 101)
       return new EngineioOpening(messageBeginning, (session) => {
         this.#learn(exchange, session, peer);
-        this.#keep(selection, session, peer);
+        this.#keep(selection, session, peer, 0);
       });
     const beginning = head?.status === 200 ? bodyBeginning(head.headers.getJoined('content-encoding')) : undefined;
     if (beginning === undefined) return undefined;
@@ -67,26 +70,32 @@ export class StickyEngineio implements Stickiness {
     exchange.log('warn', `could not allocate node ${where}, expiring least recently used session`);
   }
 
-  /** A session that is a tunnel makes no requests that would renew it. */
-  #keep(selection: Selection, session: string, peer: Peer): void {
+  /**
+   * A session that is a tunnel makes no requests that would renew it.
+   * @param moved after so many messages of the client it is nothing but that tunnel
+   */
+  #keep(selection: Selection, session: string, peer: Peer, moved: number): void {
     const { sessions, timeout } = this.#settings;
-    selection.keeper = new SessionKeeper(sessions, keyOf(session), peer.routeId, timeout);
+    selection.keeper = new SessionKeeper(sessions, keyOf(session), peer.routeId, timeout, moved);
   }
 }
 
-/** Renews a session for as long as its tunnel is open. */
+/** Renews a session for as long as its tunnel is open, and forgets it with the tunnel that it has become. */
 export class SessionKeeper implements DeadlineOwner {
   readonly #sessions: SharedCache;
   readonly #key: Buffer;
   readonly #routeId: string;
   readonly #timeout: number;
+  readonly #moved: number;
   readonly #deadline = new Deadline(this);
 
-  constructor(sessions: SharedCache, key: Buffer, routeId: string, timeout: number) {
+  /** @param moved after so many messages of its client the session ends with the tunnel */
+  constructor(sessions: SharedCache, key: Buffer, routeId: string, timeout: number, moved: number) {
     this.#sessions = sessions;
     this.#key = key;
     this.#routeId = routeId;
     this.#timeout = timeout;
+    this.#moved = moved;
     this.#deadline.set(timeout / 2);
   }
 
@@ -97,6 +106,11 @@ export class SessionKeeper implements DeadlineOwner {
 
   end(): void {
     this.#deadline.clear();
+  }
+
+  tunnelEnded(messages: number): void {
+    this.end();
+    if (messages >= this.#moved) this.#sessions.drop(this.#key, this.#timeout);
   }
 }
 

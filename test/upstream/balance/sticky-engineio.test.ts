@@ -163,7 +163,7 @@ test('a session is kept while its tunnel is open, and no longer', async (context
   context.mock.timers.enable({ apis: ['Date'], now: 1_700_000_000_000 });
   const sessions = memory();
   const key = hash('md5', 's', 'buffer');
-  const keeper = new SessionKeeper(sessions, key, 'peer', 40);
+  const keeper = new SessionKeeper(sessions, key, 'peer', 40, 0);
   for (let i = 0; i < 3; i++) {
     context.mock.timers.tick(1000);
     assert.equal(sessions.find(key, 40), undefined);
@@ -173,6 +173,32 @@ test('a session is kept while its tunnel is open, and no longer', async (context
   context.mock.timers.tick(1000);
   await new Promise((resolve) => setTimeout(resolve, 100));
   assert.equal(sessions.find(key, 40), undefined);
+});
+
+test('a session that began as a WebSocket is forgotten when that has ended', () => {
+  const upstream = learning();
+  handshake(upstream, {}, open('other')).release();
+  const tunnel = handshake(upstream, { status: 101 }, rawFrame({ opcode: 1, payload: open('s') }));
+  tunnel.becameTunnel();
+  assert.equal(asked(upstream, 's'), '2222');
+  tunnel.tunnelEnded(0);
+  assert.notEqual(asked(upstream, 's'), '2222');
+  assert.equal(asked(upstream, 'other'), '1111');
+});
+
+test('one that has moved to a WebSocket, too; not one whose WebSocket was only tried', () => {
+  const upstream = learning();
+  handshake(upstream, {}, open('s')).release();
+  for (const messages of [0, 1]) {
+    const tried = answered(upstream, { sid: 's', status: 101 });
+    tried.becameTunnel();
+    tried.tunnelEnded(messages);
+    assert.equal(asked(upstream, 's'), '1111');
+  }
+  const moved = answered(upstream, { sid: 's', status: 101 });
+  moved.becameTunnel();
+  moved.tunnelEnded(2);
+  assert.notEqual(asked(upstream, 's'), '1111');
 });
 
 test('tunnels have keepers: of a session that was asked for, and of one that they have begun', () => {
