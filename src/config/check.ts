@@ -2,8 +2,9 @@
 
 import { directiveValue } from './arguments.ts';
 import type { Context, DirectiveSpec } from './directive.ts';
-import type { ProblemDetails, Problems, Warn } from './errors.ts';
+import { ConfigError, type ProblemDetails, type Problems, type Warn } from './errors.ts';
 import { fragmentMend } from './fragment.ts';
+import { missingSemicolon } from './missing-semicolon.ts';
 import type { Declaration, Registry } from './registry.ts';
 import { allSteps, type Steps } from './steps.ts';
 import type { Block, Directive } from './tree.ts';
@@ -82,8 +83,15 @@ class Checker {
       directive.value = directiveValue(spec, count, directive, this.#warn);
       directive.declaredBy = spec;
     } catch (error) {
-      this.#problems.caught(error, directive.end, directive.at);
+      this.#problems.caught(this.#withSemicolon(error, directive), directive.end, directive.at);
     }
+  }
+
+  /** What is wrong with a value may be that it was none. */
+  #withSemicolon(error: unknown, directive: Directive): unknown {
+    const missing = missingSemicolon(directive, this.#registry);
+    if (!(error instanceof ConfigError) || missing === undefined) return error;
+    return new ConfigError(error.message, error.at, { noticed: error.noticed, mend: joined(missing, error.mend) });
   }
 
   /** What stands inside a block is checked even where the block itself is wrong. */
@@ -102,7 +110,8 @@ class Checker {
   #formIsRight(directive: Directive, { spec, count }: Declaration): boolean {
     const { name, block, args } = directive;
     if (block !== undefined && spec.block === undefined) {
-      return this.#wrong(directive, `directive "${name}" is not terminated by ";"`, { mend: 'it has no block' });
+      const mend = missingSemicolon(directive, this.#registry) ?? 'it has no block';
+      return this.#wrong(directive, `directive "${name}" is not terminated by ";"`, { mend });
     }
     if (block === undefined && spec.block !== undefined) {
       return this.#wrong(directive, `directive "${name}" has no opening "{"`, {
@@ -111,7 +120,8 @@ class Checker {
     }
     if (args.length >= count.least && args.length <= count.most) return true;
     const message = `invalid number of arguments in "${name}" directive`;
-    return this.#wrong(directive, message, { mend: `syntax: ${syntax(name, spec)}` });
+    const mend = joined(missingSemicolon(directive, this.#registry), `syntax: ${syntax(name, spec)}`);
+    return this.#wrong(directive, message, { mend });
   }
 
   #wrong(directive: Directive, message: string, details: ProblemDetails = {}): false {

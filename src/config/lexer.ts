@@ -1,7 +1,7 @@
 // A file's text to statements: words up to a `;`, a `{`, or a `}`. Quotes, escapes, comments exactly as nginx reads them.
 
 import type { ProblemDetails, Problems } from './errors.ts';
-import type { Source } from './source.ts';
+import { lastLineOf, type Source } from './source.ts';
 import type { Argument, Position } from './tree.ts';
 
 /** What ended: `terminated` by `;`, `opened` by `{`, a block `closed` by `}`, or the text came to its end. */
@@ -150,10 +150,15 @@ export class Lexer {
 
   #close(): Statement {
     if (this.#words.length === 0) return this.#finish('closed');
-    const name = this.#words[0]?.text ?? '';
-    this.#unexpected('}', { mend: `a ";" is missing at the end of "${name}"` });
+    this.#unexpected('}', { mend: `a ";" is missing ${this.#whereMissing()}` });
     // The brace is left for the next statement, as if the `;` had been there.
     return { kind: 'terminated', words: this.#words, at: this.#here(), spoilt: true };
+  }
+
+  #whereMissing(): string {
+    const [first] = this.#words;
+    const line = lastLineOf((this.#words.at(-1) as Argument).at);
+    return line === this.#line ? `at the end of "${first?.text}"` : `at the end of line ${line}`;
   }
 
   #finish(kind: Statement['kind']): Statement {

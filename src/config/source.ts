@@ -103,3 +103,8 @@ const UPPER_CASE = /[A-Z]+/g;
 export function lowerCase(text: string): string {
   return /[A-Z]/.test(text) ? text.replace(UPPER_CASE, (letters) => letters.toLowerCase()) : text;
 }
+
+/** The line in which it ends: a word may go on over several. */
+export function lastLineOf({ source, line, offset, length }: Position): number {
+  return line + source.text.slice(offset, offset + length).split('\n').length - 1;
+}

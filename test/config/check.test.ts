@@ -190,6 +190,23 @@ describe('mends', () => {
     ['location {}', 'syntax: location [modifier] uri { … }'],
   ];
   for (const [text, mend] of cases) test(`${text} ${mend}`, () => assert.equal(mendOf(text), mend));
+
+  const unended: readonly (readonly [string, string])[] = [
+    ['gzip on\n internal;', 'is a ";" missing at the end of line 1?\nsyntax: gzip on | off;'],
+    ['return\n 200\n "a\nb"\n gzip on;', 'is a ";" missing at the end of line 4?\nsyntax: return code [text];'],
+    ['gzip on\n location / {}', 'is a ";" missing at the end of line 1?'],
+    ['gzip on\n {}', 'it has no block'],
+    ['gzip on gzip off;', 'syntax: gzip on | off;'],
+    ['gzip on\n "gzip" off;', 'syntax: gzip on | off;'],
+    ['gzip on\n also off;', 'syntax: gzip on | off;'],
+    [
+      'keepalive_timeout 5s\n internal;',
+      'is a ";" missing at the end of line 1?\na time is written such as 500ms, 60s, 1m30s, 1h',
+    ],
+    ['gzip\n on\n }', 'a ";" is missing at the end of line 2'],
+    ['gzip on }', 'a ";" is missing at the end of "gzip"'],
+  ];
+  for (const [text, mend] of unended) test(`${JSON.stringify(text)}: ${mend}`, () => assert.equal(mendOf(text), mend));
 });
 
 describe('directives of nginx that are not carried', () => {
