@@ -103,7 +103,8 @@ class CommandRun {
       return new ErrorLogFile([{ file: this.#logFiles.file(path), level }]);
     } catch (error) {
       if (!(error instanceof LogFileError)) throw error;
-      this.#sayNoErrorLog(error);
+      // Who started a daemon has said this, too.
+      if (this.#starter === undefined) this.#sayNoErrorLog(error);
       return new ErrorLogFile([]);
     }
   }

@@ -176,6 +176,17 @@ test('with daemon on the command returns when the gateway listens, and the gatew
   assert.doesNotMatch(gate.errorLog(), /\[(alert|emerg)\]/);
 });
 
+test('with daemon on an error log of -e that cannot be opened is told once', async (t) => {
+  const conf = `pid logs/nginx.pid; error_log logs/error.log notice; ${serving(await freePort())}`;
+  const gate = new Sockgate(t, { conf, bare: true });
+  const { code, stderr } = await gate.run('-e', 'no/such/error.log');
+  const { pid } = gate;
+  gate.signal('SIGQUIT');
+  await until('the end of the daemon', () => !existsSync(`/proc/${pid}`));
+  assert.equal(code, 0);
+  assert.equal(stderr.match(/could not open error log file/g)?.length, 1, stderr);
+});
+
 test('with daemon on what goes wrong is told to who started it', async (t) => {
   const port = await freePort();
   const other = createServer().listen(port, '127.0.0.1');
