@@ -17,8 +17,8 @@ export interface WaitingPass {
   takePeer(upstream: Upstream, probe: number): boolean;
   /** Goes on with the peer that it has taken. @param waited ms */
   goOn(waited: number): void;
-  /** The time is over. @param waited ms */
-  waitEnded(waited: number, limits: WaitLimits): void;
+  /** The time is over. @param waited ms @param hindrance for the error log */
+  waitEnded(waited: number, hindrance: string, limits: WaitLimits): void;
 }
 
 /** How a request may wait for a peer; undefined: not at all. A handshake that may wait for peers to come back never stands in the queue. */
@@ -44,16 +44,13 @@ export function retryAfter({ timeout }: WaitLimits): string {
 
 const MOST_RETRY_AFTER = 60;
 
-/** For the error log: it has waited for as long as it may. */
-export function tooLong({ timeout }: WaitLimits): string {
-  return `no peer within ${timeout} ms`;
-}
-
 export class PeerWait implements WaitOwner {
   readonly limits: WaitLimits;
   /** What was told of before it waited: what is tried meanwhile takes each other's place. */
   readonly traces: number;
   readonly isBound: boolean;
+  /** How often a peer has been tried in vain while it waits. */
+  tries = 0;
   readonly #pass: WaitingPass;
   readonly #upstream: Upstream;
   #place: PlaceInLine | undefined = undefined;
@@ -74,9 +71,28 @@ export class PeerWait implements WaitOwner {
     return this.#over;
   }
 
+  /** It waits for peers to come back, and none has answered yet: what it tries meanwhile is no news. */
+  get isProbing(): boolean {
+    return this.limits.rate !== undefined && !this.#over;
+  }
+
+  /** For the error log: how it went. */
+  get summary(): string {
+    return `waited ${Math.round(this.waited)} ms for a peer${this.#triedAgain}`;
+  }
+
+  /** For the error log: it has waited for as long as it may. */
+  get #tooLong(): string {
+    return `no peer within ${this.limits.timeout} ms${this.#triedAgain}`;
+  }
+
+  get #triedAgain(): string {
+    return this.tries === 0 ? '' : `, tried again ${this.tries === 1 ? 'once' : `${this.tries} times`}`;
+  }
+
   /** Waits, or waits on. @returns undefined: it waits; else what keeps it from waiting */
   wait(): string | undefined {
-    if (this.#place !== undefined) return this.#place.again() ? undefined : tooLong(this.limits);
+    if (this.#place !== undefined) return this.#place.again() ? undefined : this.#tooLong;
     this.#place = this.#upstream.current.line.join(this, this.limits);
     return this.#place === undefined ? 'too many wait already' : undefined;
   }
@@ -128,6 +144,6 @@ export class PeerWait implements WaitOwner {
   waitEnded(): void {
     const { waited } = this;
     this.#place = undefined;
-    answerSafely(this.#pass.exchange, () => this.#pass.waitEnded(waited, this.limits));
+    answerSafely(this.#pass.exchange, () => this.#pass.waitEnded(waited, this.#tooLong, this.limits));
   }
 }

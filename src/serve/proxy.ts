@@ -23,7 +23,7 @@ import { framingOf, type PassedHandshake, type ProxyRequestHead, peerUrl, proxyR
 import { passToMadeUp } from './proxy-resolve.ts';
 import { informationalFields, takeAnswerHead } from './proxy-response.ts';
 import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
-import { PeerWait, retryAfter, standsBehind, tooLong, type WaitingPass, waitLimits } from './proxy-wait.ts';
+import { PeerWait, retryAfter, standsBehind, type WaitingPass, waitLimits } from './proxy-wait.ts';
 import { openTunnel, TunnelEnd } from './proxy-websocket.ts';
 import { forceRange } from './ranges.ts';
 
@@ -206,7 +206,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
       return;
     }
     this.#attempts.succeeded();
-    this.#wait?.succeeded();
+    if (this.#wait !== undefined) this.#waitSucceeded(this.#wait);
     if (head.status === 101) this.#switchProtocols(head);
     else this.#passHead(head);
   }
@@ -336,7 +336,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     }
     const retries = this.#attempts.retriesAfterFault(fault, this.#progress());
     if (retries) {
-      this.#logFault(fault);
+      this.#logTry(fault);
       this.#logDisabled();
       this.#tryNext();
     } else if (!this.#waits(fault)) this.#giveUp(fault);
@@ -373,7 +373,7 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     if (limits === undefined || this.#wait?.isOver === true) return false;
     const isTried = fault.condition !== undefined;
     if (isTried && (limits.rate === undefined || this.#requestSent)) return false;
-    if (isTried) this.#logFault(fault, this.#wait === undefined ? 'error' : 'info');
+    if (isTried) this.#logTry(fault);
     if (this.#wait !== undefined) this.#forgetTries(this.#wait.traces);
     this.#wait ??= new PeerWait(this, this.#upstream, limits, this.#attempts.selection.hint);
     const hindrance = this.#wait.wait();
@@ -385,6 +385,11 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
   #forgetTries(kept: number): void {
     const { upstreams } = this.exchange;
     if (upstreams !== undefined && upstreams.length > kept) upstreams.length = kept;
+  }
+
+  #waitSucceeded(wait: PeerWait): void {
+    if (wait.isProbing) this.exchange.log('info', `${wait.summary} while connecting to upstream`, this.#url());
+    wait.succeeded();
   }
 
   #refuseToWait(hindrance: string, limits: WaitLimits): void {
@@ -417,9 +422,9 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     this.#attempt(this.#attempts.peer as Peer);
   }
 
-  waitEnded(waited: number, limits: WaitLimits): void {
+  waitEnded(waited: number, hindrance: string, limits: WaitLimits): void {
     this.#queueTime = waited;
-    this.#refuseToWait(tooLong(limits), limits);
+    this.#refuseToWait(hindrance, limits);
   }
 
   // The client while it is answered.
@@ -509,8 +514,15 @@ export class ProxyPass implements UpstreamWatcher, ClientWatcher, BodyOwner, Ans
     trace.bytesSent = this.#connection?.bytesSent ?? 0;
   }
 
-  #logFault(fault: UpstreamFault, level: 'error' | 'info' = 'error'): void {
-    this.exchange.log(level, fault.message, this.#url());
+  #logFault(fault: UpstreamFault): void {
+    this.exchange.log('error', fault.message, this.#url());
+  }
+
+  /** While it waits for peers to come back, what is tried is told in the end: there may be very many who do. */
+  #logTry(fault: UpstreamFault): void {
+    const wait = this.#wait?.isProbing === true ? this.#wait : undefined;
+    if (wait !== undefined) wait.tries++;
+    this.exchange.log(wait === undefined ? 'error' : 'debug', fault.message, this.#url());
   }
 
   #logDisabled(): void {
