@@ -39,12 +39,13 @@ test('idle connections are closed, in order; so are those that have said nothing
   used.send(get('/own'));
   await used.answer();
   const fresh = await RawClient.to(t, port);
-  // What still waits in the queue of a listening socket is reset when that closes: an answer behind it says that it has been accepted.
-  used.send(get('/own'));
-  await used.answer();
+  // What still waits in the queue of a listening socket is reset when that closes: an answer to who came later says that it has been accepted.
+  const later = await RawClient.to(t, port);
+  later.send(get('/own'));
+  await later.answer();
   const { code } = await sockgate.stop('SIGQUIT');
   assert.equal(code, 0);
-  for (const client of [used, fresh]) {
+  for (const client of [used, fresh, later]) {
     await client.untilEnded();
     assert.equal(client.error, undefined);
   }
