@@ -13,7 +13,7 @@ import { parseTarget } from './route/uri.ts';
 import { sendErrorPage, sendRedirect } from './serve/answer.ts';
 import { TunnelEnd } from './serve/proxy-websocket.ts';
 import { hasNewPeer, type RebalancedTunnels, Rebalancer } from './serve/rebalancer.ts';
-import { isKept } from './serve/tunnel-place.ts';
+import { fateOf } from './serve/tunnel-place.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Upstream } from './upstream/upstream.ts';
 import { DrainPacer } from './websocket/drain-pacer.ts';
@@ -79,6 +79,7 @@ export class Gateway implements ConnectionHost {
         this.liveTunnels.remove(tunnel as Tunnel);
         this.#countActive();
       },
+      tunnelResumed: () => this.#tunnelCounts.tunnelResumed(),
       handshakeRefused: (cause) => this.#tunnelCounts.handshakeRefused(cause),
     });
     this.liveTunnels.whenEmpty = () => this.#checkLeft();
@@ -299,8 +300,9 @@ export class Gateway implements ConnectionHost {
     exchange.variableCache = remembered;
   }
 
-  #countEnd({ endCause }: Tunnel): void {
+  #countEnd({ endCause, lostMessages }: Tunnel): void {
     if (endCause !== '') this.#tunnelCounts.tunnelEnded(endCause);
+    this.#tunnelCounts.messagesLost(lostMessages);
   }
 
   #eachConnection(act: (connection: ClientConnection) => void): void {
@@ -326,7 +328,9 @@ export class Gateway implements ConnectionHost {
     const { listeners, snapshot } = this.#running;
     const { listener } = (owner.exchange.link as ClientConnection).ends;
     const { upstreams, proxied } = snapshot;
-    return !isKept(owner, listener.address.key, { listeners, upstreams, proxied }, former);
+    const fate = fateOf(owner, listener.address.key, { listeners, upstreams, proxied }, former);
+    if (owner.resumption !== undefined) owner.resumption.onlyPeerGone = fate === 'peer gone';
+    return fate !== 'kept';
   }
 
   /** Asks the WebSockets among them to go. @param within ms; undefined: as long as it takes at the rate of the configuration */

@@ -17,6 +17,8 @@ export const tunnelVariables: Readonly<Record<string, VariableGetter>> = {
   websocket_messages_out: ({ tunnel }) => messages(tunnel, tunnel?.peer),
   websocket_bytes_in: ({ tunnel }) => tunnel?.client.bytes.toString(),
   websocket_bytes_out: ({ tunnel }) => tunnel?.peer.bytes.toString(),
+  websocket_resumes: ({ tunnel }) => (tunnel?.followsFrames === true ? `${tunnel.resumes}` : undefined),
+  websocket_lost_messages: ({ tunnel }) => (tunnel?.followsFrames === true ? `${tunnel.lostMessages}` : undefined),
   websocket_ping_rtt: ({ tunnel }) => roundTrip(tunnel?.client),
   websocket_peer_ping_rtt: ({ tunnel }) => roundTrip(tunnel?.peer),
 };

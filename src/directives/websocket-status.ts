@@ -14,7 +14,7 @@ export const websocketStatus = nginxModule('websocket_status', {
       in: ['location'],
       args: [],
       inherit: false,
-      doc: 'Answers with the numbers of tunnels, over all workers, a name and a number on each line: `opened` and `ended` since the start, `open` now, `ended_CAUSE` for each cause of `$websocket_close_cause`, with `_` for its spaces, and `refused_origin` and `refused_subprotocol` for opening handshakes. A reload does not begin them anew.',
+      doc: 'Answers with the numbers of tunnels, over all workers, a name and a number on each line: `opened` and `ended` since the start, `open` now, `ended_CAUSE` for each cause of `$websocket_close_cause`, with `_` for its spaces, `resumed` and `lost_messages` for `websocket_resume`, and `refused_origin` and `refused_subprotocol` for opening handshakes. A reload does not begin them anew.',
     },
   }),
   location(_, draft, level) {
@@ -39,6 +39,8 @@ function statusText(counts: TunnelCounts): string {
     ['open', open],
     ['ended', total],
     ...ended.map(([cause, number]) => [`ended_${cause.replaceAll(' ', '_')}`, number] as const),
+    ['resumed', counts.resumed],
+    ['lost_messages', counts.lostMessages],
     ...[...counts.refused()].map(([cause, number]) => [`refused_${cause}`, number] as const),
   ];
   return lines.map(([name, number]) => `${name} ${number}\n`).join('');

@@ -4,7 +4,7 @@ import { directives, type SetOf } from '../config/directive.ts';
 import { ConfigError } from '../config/errors.ts';
 import type { Position } from '../config/tree.ts';
 import { argument, flag, integer, oneOf, parameters, rest, size, time } from '../config/values.ts';
-import type { ConnectWait, WebSocketSettings } from '../exchange/websocket-settings.ts';
+import type { ConnectWait, WebSocketResume, WebSocketSettings } from '../exchange/websocket-settings.ts';
 import { isToken } from '../http1/headers.ts';
 import type { Level, Workshop } from './draft.ts';
 import { nginxModule } from './module.ts';
@@ -106,6 +106,24 @@ const table = directives({
     default: '0',
     doc: 'How long an opening handshake for which no peer is there, because all refuse connections or are disabled, unhealthy or full, waits for one to come back; then it gets 503 with `Retry-After`. At most `max` wait for an upstream (1000), and when a peer is back, it gets `rate` of them (200/s), fewer in the first second; both over all workers. 0: none waits.',
   },
+  websocket_resume: {
+    in: SETTINGS,
+    args: [flag],
+    default: 'off',
+    doc: 'Whether a client stays when its upstream server is lost: it dies, says 1001 or 1012, or a reload takes it away. Between two messages another one (or the same) gets the opening handshake again, with `Sockgate-Resume: N` for the N-th time, and what the client has sent meanwhile. Where none is found, or a message was cut in its middle, the client is told `websocket_drain_code`. For applications whose messages stand alone, or that heed that header: what a server had not answered may be lost. permessage-deflate is agreed on without context. Not with `sticky engineio`.',
+  },
+  websocket_resume_timeout: {
+    in: SETTINGS,
+    args: [time('time')],
+    default: '10s',
+    doc: 'How long another upstream server is looked for in place of one that was lost; see `websocket_resume`.',
+  },
+  websocket_resume_replay: {
+    in: SETTINGS,
+    args: [integer('number'), parameters('parameters', { size: size('size') })],
+    default: '0',
+    doc: 'How many of the messages that a client sent first the next upstream server gets again before all else, such as the one that logs it in; the answers reach the client again. They are kept in memory, of at most `size` bytes together (64k): a client that sends more does not stay. 0: none.',
+  },
   websocket_log: {
     in: SETTINGS,
     args: [oneOf('when', 'open', 'close', 'both')],
@@ -189,6 +207,7 @@ function settingsOf(set: Set, workshop: Workshop, level: Level): WebSocketSettin
     drainCode: set.websocket_drain_code,
     maxAge: set.websocket_max_age,
     connectWait: connectWait(set),
+    resume: resumeOf(set),
     log: set.websocket_log,
     validate: set.websocket_validate,
     maxFrameSize: set.websocket_max_frame_size || Number.POSITIVE_INFINITY,
@@ -251,6 +270,15 @@ function namesOf(lines: readonly (readonly string[])[]): ReadonlySet<string> | u
   if (!names.includes('any')) return names.length === 0 ? undefined : new Set(names);
   if (names.length > 1) throw new ConfigError('"any" allows every subprotocol: nothing can stand beside it');
   return undefined;
+}
+
+const REPLAY_SIZE = 64 * 1024;
+
+function resumeOf(set: Set): WebSocketResume | undefined {
+  if (!set.websocket_resume) return undefined;
+  const { number: count, parameters: given } = set.websocket_resume_replay;
+  const replay = count === 0 ? undefined : { count, size: given.size ?? REPLAY_SIZE };
+  return { timeout: set.websocket_resume_timeout, replay };
 }
 
 const MOST_WAITING = 1000;

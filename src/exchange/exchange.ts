@@ -1,5 +1,4 @@
 // One request and its answer, from the head's last byte to the log line; and the settings that it meets on its path.
-// They stand in one file because each is made of the other; settings.ts has the settings by themselves.
 
 import type { ErrorLog, Level } from '../diagnostics/error-log.ts';
 import { CHUNK_END, chunkHead, LAST_CHUNK, lastChunk, writeResponseHead } from '../http1/head-writer.ts';
@@ -39,6 +38,8 @@ export interface Pipeline {
   handedOver(exchange: Exchange, tunnel: TunnelTrace): void;
   /** The exchange's tunnel has ended: the log phase, if this shall have a line. */
   ended(exchange: Exchange, tunnel: TunnelTrace): void;
+  /** A tunnel goes on with another peer. */
+  tunnelResumed(): void;
   /** A rule of ours has refused an opening handshake. */
   handshakeRefused(cause: RefusalCause): void;
   /** Starts over with another URI (`index`, `error_page`, `X-Accel-Redirect`); nothing may have been sent yet. */

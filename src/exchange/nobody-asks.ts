@@ -73,6 +73,7 @@ class NoPipeline implements Pipeline {
   resume(): void {}
   fail(): void {}
   handedOver(): void {}
+  tunnelResumed(): void {}
   handshakeRefused(): void {}
   ended(): void {}
   redirect(): void {}

@@ -43,6 +43,9 @@ export interface TunnelTrace {
   readonly endCause: string;
   /** Whether there are messages and close codes to tell of. */
   readonly followsFrames: boolean;
+  /** How often another peer has taken the place of a lost one, and how many messages of the client may be lost with those. */
+  readonly resumes: number;
+  readonly lostMessages: number;
   readonly client: TunnelLegTrace;
   readonly peer: TunnelLegTrace;
 }

@@ -10,6 +10,14 @@ export interface ConnectWait {
   readonly rate: number;
 }
 
+/** `websocket_resume`. */
+export interface WebSocketResume {
+  /** So long may another peer be looked for, in ms. */
+  readonly timeout: number;
+  /** `websocket_resume_replay`: so many messages that the client sent first, of at most `size` bytes together, are sent again; undefined: none. */
+  readonly replay: { readonly count: number; readonly size: number } | undefined;
+}
+
 export interface WebSocketSettings {
   /**
    * `websocket`: a valid opening handshake is passed to the peer as one whatever the header lines say (auto), nothing but such
@@ -32,6 +40,8 @@ export interface WebSocketSettings {
   readonly maxAge: number;
   /** How a handshake waits for a peer to come back; undefined: it does not. */
   readonly connectWait: ConnectWait | undefined;
+  /** A client stays when its peer is lost, and another peer is looked for; undefined: it goes. */
+  readonly resume: WebSocketResume | undefined;
   /** `websocket_log`: when a tunnel is a line of the access log. */
   readonly log: 'open' | 'close' | 'both';
   /** `websocket_validate`: what RFC 6455 does not allow ends the tunnel. */

@@ -29,6 +29,7 @@ export interface PhaseEnds {
   answerRedirect(exchange: Exchange, status: number, target: string): void;
   handedOver(exchange: Exchange, tunnel: TunnelTrace): void;
   ended(exchange: Exchange, tunnel: TunnelTrace): void;
+  tunnelResumed(): void;
   handshakeRefused(cause: RefusalCause): void;
 }
 
@@ -96,6 +97,10 @@ export class Phases implements Pipeline {
 
   ended(exchange: Exchange, tunnel: TunnelTrace): void {
     this.#ends.ended(exchange, tunnel);
+  }
+
+  tunnelResumed(): void {
+    this.#ends.tunnelResumed();
   }
 
   handshakeRefused(cause: RefusalCause): void {

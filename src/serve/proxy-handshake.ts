@@ -2,6 +2,7 @@
 
 import type { Exchange } from '../exchange/exchange.ts';
 import { noteRefusal } from '../exchange/handshake-refusal.ts';
+import { offerWithoutContext } from '../websocket/context-free-deflate.ts';
 import {
   type AcceptedHandshake,
   checkOpeningHandshake,
@@ -113,21 +114,23 @@ class HandshakeWriter {
   readonly #names = new Set<string>();
 
   constructor(exchange: Exchange, settings: ProxySettings, protocols: readonly string[]) {
-    const { extensions } = exchange.location.websocket;
+    const { extensions, resume } = exchange.location.websocket;
     const offered = listMembers(exchange.head.headers.getJoined('sec-websocket-extensions'));
     this.#exchange = exchange;
     this.#settings = settings;
     this.#protocols = protocols;
-    this.#extensions = offered.filter((one) => extensions?.has(extensionName(one)) !== false);
+    const allowed = offered.filter((one) => extensions?.has(extensionName(one)) !== false);
+    this.#extensions = resume === undefined ? allowed : offerWithoutContext(allowed);
   }
 
   /** @param key where the handshake is written by us; undefined: by the lines of the configuration */
   write(key: string | undefined): PassedHandshake {
-    const { subprotocols, extensions } = this.#exchange.location.websocket;
+    const { subprotocols, extensions, resume } = this.#exchange.location.websocket;
     if (key !== undefined) this.#addUpgrade(key);
     const passesNone = key !== undefined && !this.#settings.passRequestHeaders;
+    const isChosen = extensions !== undefined || resume !== undefined;
     this.#addOffer('Sec-WebSocket-Protocol', this.#protocols, subprotocols !== undefined, passesNone);
-    this.#addOffer('Sec-WebSocket-Extensions', this.#extensions, extensions !== undefined, passesNone);
+    this.#addOffer('Sec-WebSocket-Extensions', this.#extensions, isChosen, passesNone);
     return {
       isOurs: key !== undefined,
       fields: this.#fields,

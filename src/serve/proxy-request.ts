@@ -34,6 +34,9 @@ export interface PassedHandshake {
   readonly extensions: readonly string[];
 }
 
+/** What a peer is told of a client that comes from another one: how often that has happened. Only we can know. */
+export const RESUME_FIELD = 'Sockgate-Resume';
+
 /** Fields that concern one hop, or that a CGI-like peer would take for its own environment (`Proxy`: httpoxy, CVE-2016-5385). */
 const NEVER_PASSED: ReadonlySet<string> = new Set([
   'connection',
@@ -44,6 +47,7 @@ const NEVER_PASSED: ReadonlySet<string> = new Set([
   'keep-alive',
   'proxy',
   'proxy-connection',
+  RESUME_FIELD.toLowerCase(),
   'te',
   'trailer',
   'transfer-encoding',

@@ -1,5 +1,6 @@
 // The answer side of an upgrade: the peer's 101 is checked, then the tunnel is opened.
 
+import type { Level } from '../diagnostics/error-log.ts';
 import type {
   Exchange,
   LocationSettings,
@@ -20,6 +21,7 @@ import { leaveOutPage } from './answer.ts';
 import { OpeningWatch } from './peer-opening.ts';
 import { type ProxyRequestHead, peerUrl } from './proxy-request.ts';
 import type { ProxySettings, ProxyTarget } from './proxy-settings.ts';
+import { makeResumption, type TunnelResumption } from './tunnel-resumption.ts';
 
 /**
  * Opens the tunnel after a peer's 101: `exchange.answer` has the fields to pass on.
@@ -36,6 +38,8 @@ export function openTunnel(
   const agreed = agreement(exchange, request, head);
   if (typeof agreed === 'string') return `upstream sent invalid answer to the upgrade: ${agreed}`;
   const opening = sticky?.opening();
+  // Where the peer keeps the session, no other one could go on with it.
+  if (sticky === undefined) end.prepareResumption(request, head);
   const { channel, rest } = connection.detachForTunnel();
   sendSwitch(exchange, head);
   const clientChannel = exchange.link.channel;
@@ -47,6 +51,7 @@ export function openTunnel(
     followFrames: agreed.followFrames,
     deflate: agreed.deflate,
     owner: end,
+    resume: end.resumption === undefined ? undefined : { replay: exchange.location.websocket.resume?.replay },
   });
   exchange.tunnel = tunnel satisfies TunnelTrace;
   exchange.slim();
@@ -158,7 +163,10 @@ export class TunnelEnd implements TunnelOwner {
   readonly exchange: Exchange;
   readonly settings: ProxySettings;
   readonly target: ProxyTarget;
-  readonly peer: Peer;
+  /** After it was lost, until there is another one, still the lost one. */
+  peer: Peer;
+  /** Only where the client may outlive its peer. */
+  resumption: TunnelResumption | undefined = undefined;
   readonly sticky: Selection | undefined;
 
   /**
@@ -183,29 +191,58 @@ export class TunnelEnd implements TunnelOwner {
     const exchange = this.exchange;
     exchange.bytesSent += tunnel.peer.bytes;
     exchange.bodyBytesSent += tunnel.peer.bytes;
-    addBytes(exchange.upstreams?.at(-1), tunnel);
-    this.peer.leave();
+    if (this.resumption === undefined) this.leavePeer(tunnel, 0, 0);
+    else this.resumption.leavePeer(tunnel);
     this.sticky?.tunnelEnded(tunnel.client.messages);
     this.#complain(tunnel);
     exchange.pipeline.ended(exchange, tunnel);
   }
 
   #complain(tunnel: Tunnel): void {
+    // Where another peer was looked for, the loss has been told.
+    if (this.resumption?.hasTold === true) return;
     const complaint = complaintOf(tunnel);
-    const exchange = this.exchange;
-    if (complaint === undefined || !exchange.location.errorLog.enabled(complaint.level)) return;
-    const url = peerUrl(exchange, this.settings, this.target, this.peer.name);
-    exchange.log(complaint.level, complaint.message, url);
+    if (complaint !== undefined) this.log(complaint.level, complaint.message);
+  }
+
+  log(level: Level, message: string): void {
+    const { exchange } = this;
+    if (!exchange.location.errorLog.enabled(level)) return;
+    exchange.log(level, message, peerUrl(exchange, this.settings, this.target, this.peer.name));
+  }
+
+  /** Before the client's 101 is written: it says what a client has to agree to that may outlive its peer. */
+  prepareResumption(request: ProxyRequestHead, head: ResponseHead): void {
+    this.resumption = makeResumption(this, request, head);
+  }
+
+  peerLost(tunnel: Tunnel): boolean {
+    return this.resumption?.begin(tunnel) ?? false;
+  }
+
+  mayMove(): boolean {
+    return this.resumption?.mayMove ?? false;
+  }
+
+  lookNoMore(): void {
+    this.resumption?.cancel();
+  }
+
+  /**
+   * The peer has one connection less, and its pass is told what has gone through the tunnel.
+   * @param received bytes from peers that passes before were told of, and to them
+   */
+  leavePeer({ peer, client }: Tunnel, received: number, sent: number): void {
+    const trace = this.exchange.upstreams?.at(-1);
+    if (trace !== undefined) {
+      trace.bytesReceived += peer.bytes - received;
+      trace.bytesSent += client.bytes - sent;
+    }
+    this.peer.leave();
   }
 }
 
 /** The pass that opened the tunnel is the last one. Its time is that of the handshake. */
 function endTrace(trace: UpstreamTrace | undefined): void {
   if (trace !== undefined) trace.responseTime = trace.headerTime;
-}
-
-function addBytes(trace: UpstreamTrace | undefined, { peer, client }: Tunnel): void {
-  if (trace === undefined) return;
-  trace.bytesReceived += peer.bytes;
-  trace.bytesSent += client.bytes;
 }

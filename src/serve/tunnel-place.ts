@@ -1,4 +1,4 @@
-// Whether a tunnel may stay when another configuration begins to serve: its listener, its location and its peer must still be there.
+// What of a tunnel's place is left when another configuration begins to serve: its listener, its location and its peer must still be there.
 
 import { MatchTimeout } from '../config/bounded-regexp.ts';
 import type { Exchange } from '../exchange/exchange.ts';
@@ -22,27 +22,33 @@ export interface Places {
   readonly proxied: ProxiedLocations;
 }
 
+/** It may stay where it is; all but its peer is there; or not even that. */
+export type Fate = 'kept' | 'peer gone' | 'gone';
+
 /**
  * @param listenerKey the address that its client has connected to
  * @param former the upstreams of the configuration before
  */
-export function isKept(
+export function fateOf(
   { exchange, target: { upstream }, peer }: TunnelPlace,
   listenerKey: string,
   { listeners, upstreams, proxied }: Places,
   former: ReadonlyMap<string, Upstream>,
-): boolean {
+): Fate {
   const listener = listeners.get(listenerKey);
-  if (listener === undefined) return false;
+  if (listener === undefined) return 'gone';
   const targets = proxied.get(serverOf(listener, exchange.head.host).settings)?.get(locationKey(exchange.location));
-  if (targets === undefined) return false;
+  if (targets === undefined) return 'gone';
   const target = targets.find((one) => one?.name === upstream.name);
-  if (target !== undefined) return target.keeps(peer);
-  if (!targets.includes(undefined)) return false;
+  if (target !== undefined) return fateIn(target, peer);
+  if (!targets.includes(undefined)) return 'gone';
   // Variables have named it, perhaps a group.
   const group = upstreams.get(upstream.name);
-  return group === undefined ? !former.has(upstream.name) : group.keeps(peer);
+  if (group !== undefined) return fateIn(group, peer);
+  return former.has(upstream.name) ? 'gone' : 'kept';
 }
+
+const fateIn = (upstream: Upstream, peer: Peer): Fate => (upstream.keeps(peer) ? 'kept' : 'peer gone');
 
 function serverOf(listener: ListenSettings, host: string): ListenedServer {
   try {

@@ -53,6 +53,7 @@ export class Upstream {
   readonly #returns: PeerReturns;
   #peerSet: PeerSet;
   #hasBegun = false;
+  #isRetired = false;
   /** The upstream of this name in the configuration that serves now. */
   #successor: Upstream | undefined = undefined;
   /** Told when its peers have become others, before those that have gone lose what is known of them. */
@@ -220,8 +221,14 @@ export class Upstream {
     return this.#peerSet.peers;
   }
 
+  /** Nothing is asked of it any more, but by what began before. */
+  get isRetired(): boolean {
+    return this.#isRetired;
+  }
+
   /** Its configuration serves no new requests: kept connections are closed, none is kept and no name is watched any more. */
   retire(): void {
+    this.#isRetired = true;
     this.#names?.stop();
     this.keepalive.close();
     this.#frame.claimedRows.leaveAll();

@@ -1,6 +1,7 @@
 // The close codes that we send ourselves, by name (RFC 6455 section 7.4.1, and IANA's registry behind it).
 
 export const CloseCode = {
+  normal: 1000,
   goingAway: 1001,
   protocolError: 1002,
   invalidPayload: 1007,

@@ -93,6 +93,11 @@ export class FrameReader {
     return this.#state === FIRST_BYTE && !this.#fragmented;
   }
 
+  /** Every message that has begun has passed whole: at a message boundary, and behind a close frame between two messages. */
+  get isWhole(): boolean {
+    return (this.#state === FIRST_BYTE || this.#state === CLOSED) && !this.#fragmented;
+  }
+
   /** The head of a frame has begun and not yet ended: nobody knows yet what it will be. */
   get inHead(): boolean {
     return this.#state >= SECOND_BYTE && this.#state <= MASK;

@@ -8,7 +8,7 @@ import { CONTROL_BIT, LONGEST_CONTROL_PAYLOAD } from './opcode.ts';
 /** What a screen asks of the leg whose bytes it passes on. Fulfilled by `TunnelLeg`. */
 export interface ScreenOwner {
   /** Bytes `[start, end)` go to the other side. */
-  passOn(bytes: Buffer, start: number, end: number): void;
+  passRun(bytes: Buffer, start: number, end: number): void;
   /** Whether `betweenFrames` has anything to say to the other side. */
   readonly hasWords: boolean;
   /** A frame of ours may be put in here. `reader.atMessageBoundary` tells whether a message is under way. */
@@ -166,7 +166,7 @@ export class FrameScreen {
   }
 
   #passRun(bytes: Buffer, start: number, end: number): void {
-    if (start < end) this.#owner.passOn(bytes, start, end);
+    if (start < end) this.#owner.passRun(bytes, start, end);
   }
 }
 

@@ -12,10 +12,12 @@ const REFUSALS: { readonly [cause in RefusalCause]: true } = { origin: true, sub
 const OPENED = 0;
 const CELL_OF_END = cells(TUNNEL_CAUSES, 2);
 const CELL_OF_REFUSAL = cells(Object.keys(REFUSALS) as RefusalCause[], 2 + 2 * CELL_OF_END.size);
+const RESUMED = 2 + 2 * (CELL_OF_END.size + CELL_OF_REFUSAL.size);
+const LOST = RESUMED + 2;
 // The cell of each worker.
 const OPEN = 0;
 
-const SHAPE: RowShape = { shared: 2 + 2 * (CELL_OF_END.size + CELL_OF_REFUSAL.size), perWorker: 1 };
+const SHAPE: RowShape = { shared: LOST + 2, perWorker: 1 };
 
 function cells<Cause>(causes: readonly Cause[], first: number): ReadonlyMap<Cause, number> {
   return new Map(causes.map((cause, index) => [cause, first + 2 * index]));
@@ -53,6 +55,24 @@ export class TunnelCounts {
     this.#countUp(CELL_OF_REFUSAL.get(cause) as number);
   }
 
+  tunnelResumed(): void {
+    this.#countUp(RESUMED);
+  }
+
+  /** So many messages may be lost. */
+  messagesLost(count: number): void {
+    if (count > 0) this.#countUp(LOST, count);
+  }
+
+  /** How often a tunnel has gone on with another peer. */
+  get resumed(): number {
+    return this.#counted(RESUMED);
+  }
+
+  get lostMessages(): number {
+    return this.#counted(LOST);
+  }
+
   get opened(): number {
     return this.#counted(OPENED);
   }
@@ -72,8 +92,9 @@ export class TunnelCounts {
     for (const [cause, cell] of CELL_OF_REFUSAL) yield [cause, this.#counted(cell)];
   }
 
-  #countUp(cell: number): void {
-    if (this.#row.add(cell, 1) === 0) this.#row.add(cell + 1, 1);
+  #countUp(cell: number, by = 1): void {
+    const before = (this.#row.add(cell, by) - by) >>> 0;
+    if (before + by >= 2 ** 32) this.#row.add(cell + 1, 1);
   }
 
   #counted(cell: number): number {

@@ -2,13 +2,18 @@
 
 import type { Channel, ChannelOwner } from '../transport/channel.ts';
 import { Deadline, type DeadlineOwner, now } from '../transport/deadlines.ts';
-import { NO_CLOSE_FRAME } from './close-code.ts';
+import { nobody } from '../transport/nobody.ts';
+import { CloseCode, NO_CLOSE_FRAME } from './close-code.ts';
+import { Farewell } from './farewell.ts';
+import type { FirstMessages } from './first-messages.ts';
 import type { FrameReader } from './frame-reader.ts';
 import type { FrameFault, FrameRules } from './frame-rules.ts';
 import { controlPayload, FrameScreen, type ScreenOwner } from './frame-screen.ts';
 import { closeFrame } from './frame-writer.ts';
+import { HeldMessages } from './held-messages.ts';
 import { Opcode } from './opcode.ts';
 import { Pulse } from './pulse.ts';
+import { Staying } from './staying.ts';
 import { CAUSES_OF, type SideCauses, type TunnelCause, type TunnelSide } from './tunnel-cause.ts';
 
 /** What a leg tells of what happens on it. Fulfilled by `Tunnel`. */
@@ -19,6 +24,10 @@ export interface LegOwner {
   blame(cause: TunnelCause, error?: Error): void;
   /** This side has answered a close frame of ours with its own, which went no further. */
   closeAnswered(leg: TunnelLeg): void;
+  /** This side has sent a close frame. @returns whether it goes no further, for the other side is to stay */
+  closeKept(leg: TunnelLeg): boolean;
+  /** This side has sent a close frame while there is nobody who could get it. */
+  leftAlone(leg: TunnelLeg): void;
   /** This side has sent what it may not: nothing of that has been passed on, nor will be of what comes behind it. */
   legRefused(leg: TunnelLeg, fault: FrameFault): void;
   /** The side has ended its half. */
@@ -36,12 +45,14 @@ const OPEN = 0;
 const CLOSE_SAID = 1;
 /** Our half has ended, or is about to. */
 const HALF_ENDED = 2;
+/** There is no such side now, and perhaps there will be another one. */
+const AWAY = 3;
 
 export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   readonly side: TunnelSide;
-  readonly channel: Channel;
+  channel: Channel;
   /** Follows what comes from this side; undefined where the protocol is not WebSocket. */
-  readonly reader: FrameReader | undefined;
+  reader: FrameReader | undefined;
   /** Bytes that came from this side and were passed on, heads of frames included; handshakes are not. */
   bytes = 0;
   /** When the first of them came, in ms since 1970; 0 as long as none has. */
@@ -65,13 +76,15 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   /** How long a write may be held up without any progress, in ms. */
   readonly #sendTimeout: number;
   #other: TunnelLeg;
-  #writing: typeof OPEN | typeof CLOSE_SAID | typeof HALF_ENDED = OPEN;
+  #writing: typeof OPEN | typeof CLOSE_SAID | typeof HALF_ENDED | typeof AWAY = OPEN;
   /** A write was held up, and the other leg is paused until it has left. */
   #blocked = false;
   /** Nothing goes to this side any more; what was written leaves, then the channel closes. */
   #finishing = false;
   /** What comes from this side is looked at frame by frame. */
   #screen: FrameScreen | undefined = undefined;
+  /** Only where the client may outlive its peer. */
+  #staying: Staying | undefined = undefined;
   /** What comes from this side is held back until then; undefined where it is not. */
   #heldBack: Deadline | undefined = undefined;
   /** Our pings to this side; made with the first. */
@@ -117,7 +130,7 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
 
   /** Messages that came whole from this side, without what was refused; 0 where frames are not followed. */
   get messages(): number {
-    return this.#screen?.messages ?? this.reader?.messages ?? 0;
+    return (this.#staying?.messagesBefore ?? 0) + (this.#screen?.messages ?? this.reader?.messages ?? 0);
   }
 
   /**
@@ -164,7 +177,10 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
 
   passOn(bytes: Buffer, start: number, end: number): void {
     const other = this.#other;
-    if (other.#writing !== OPEN) return;
+    if (other.#writing !== OPEN) {
+      this.#hold(bytes, start, end);
+      return;
+    }
     if (this.bytes === 0) this.firstByteAt = Date.now();
     this.bytes += end - start;
     if (!other.channel.write(bytes, start, end)) other.#block();
@@ -197,12 +213,14 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   // Frame by frame, as long as there is a reason to.
 
   #passScreened(screen: FrameScreen, bytes: Buffer, start: number, end: number): void {
+    if (this.#staying !== undefined) this.#staying.otherMessages = this.#other.messages;
     screen.pass(bytes, start, end);
     if (!screen.keeps && this.#needsNoScreen()) this.#screen = undefined;
   }
 
   #needsNoScreen(): boolean {
     return (
+      (this.#staying === undefined || this.side === 'client') &&
       this.#screen?.rules === undefined &&
       !this.hasWords &&
       this.#pulse?.awaited !== true &&
@@ -216,11 +234,19 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   }
 
   get hasWords(): boolean {
-    return this.#other.#pingWaits || this.#other.#closeWaits !== NO_CLOSE_FRAME;
+    const other = this.#other;
+    return this.#staying?.isCounting === true || other.#pingWaits || other.#closeWaits !== NO_CLOSE_FRAME;
+  }
+
+  passRun(bytes: Buffer, start: number, end: number): void {
+    if (this.#staying?.cutting === true || this.#writing === AWAY) return;
+    this.#staying?.first?.take(bytes, start, end);
+    this.passOn(bytes, start, end);
   }
 
   betweenFrames(): void {
     const other = this.#other;
+    if (this.reader?.atMessageBoundary === true) this.#staying?.messageEnded(this.messages);
     if (other.#closeWaits !== NO_CLOSE_FRAME && this.reader?.atMessageBoundary === true)
       other.#writeClose(other.#closeWaits);
     else if (other.#pingWaits) other.#writePing();
@@ -247,7 +273,7 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   }
 
   #readOn(): void {
-    if (this.#heldBack === undefined) this.channel.resume();
+    if (this.#heldBack === undefined && this.#staying?.held?.isFull !== true) this.channel.resume();
   }
 
   refuse(fault: FrameFault): void {
@@ -261,6 +287,7 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   /** A close frame that answers ours has reached whom it is for. */
   #passesClose(): boolean {
     if (this.saidClose === NO_CLOSE_FRAME) {
+      if (this.#tunnel.closeKept(this)) return false;
       this.#closeCame();
       return true;
     }
@@ -274,6 +301,110 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
     this.#tunnel.blame(this.#causes.close);
     const other = this.#other;
     if (other.#writing === OPEN) other.toldClose = this.closeCode;
+    else if (this.#staying?.held !== undefined) this.#tunnel.leftAlone(this);
+  }
+
+  // Staying without the other side, until there is another one.
+
+  /**
+   * From the beginning: the client may outlive its peer, whose close frames can be kept back.
+   * @param first what this side sends first is kept there
+   */
+  mayStay(first: FirstMessages | undefined): void {
+    this.#staying = new Staying(first);
+    if (this.side === 'peer' || first !== undefined) this.#screenFrames();
+  }
+
+  /** What was to be kept of its first messages is. */
+  get canBeReplayed(): boolean {
+    return this.#staying?.first?.tooLong !== true;
+  }
+
+  /** Messages of the other side that were passed on after this one was heard last. */
+  get unheardMessages(): number {
+    return Math.max(0, this.#other.messages - (this.#staying?.otherMessages ?? 0));
+  }
+
+  /** What this side sends is kept as soon as it cannot be passed on. */
+  beginHolding(): void {
+    if (this.#staying !== undefined) this.#staying.held ??= new HeldMessages();
+  }
+
+  /** The other side has gone. @returns whether a message was under way to it, whose rest is dropped */
+  holdOn(): boolean {
+    const isCut = this.reader?.atMessageBoundary === false;
+    this.beginHolding();
+    this.#staying?.beginWaiting(isCut);
+    if (isCut) this.#screenFrames();
+    this.#readOn();
+    return isCut;
+  }
+
+  #hold(bytes: Buffer, start: number, end: number): void {
+    const held = this.#staying?.held;
+    if (held === undefined) return;
+    held.take(bytes, start, end);
+    if (held.isFull) this.channel.pause();
+  }
+
+  /** Nothing is kept any more. */
+  dropHeld(): void {
+    if (this.#staying !== undefined) this.#staying.held = undefined;
+  }
+
+  /** There is another one on the other side: it gets what it has to get again, and what was kept. */
+  goOnWith(): void {
+    const { held, replay } = this.#staying as Staying;
+    this.dropHeld();
+    const other = this.#other;
+    if (replay !== undefined && !other.channel.write(replay, 0, replay.length)) other.#block();
+    for (const chunk of held?.chunks ?? []) this.passOn(chunk, 0, chunk.length);
+    if (!other.#blocked) this.#readOn();
+  }
+
+  /**
+   * This side is left behind, or has gone.
+   * @param reader follows whoever comes next, and `rules` hold for it
+   * @param patience for what it may still answer, in ms; 0: it is closed at once
+   */
+  leaveBehind(reader: FrameReader, rules: FrameRules | undefined, patience: number): void {
+    if (!this.closed) this.#part(patience);
+    (this.#staying as Staying).messagesBefore = this.messages;
+    this.reader = reader;
+    this.#screen = new FrameScreen(this, reader, rules);
+    this.#unblock();
+    this.#heldBack?.clear();
+    this.#heldBack = undefined;
+    this.#pulse = undefined;
+    this.#pingWaits = false;
+    this.#closeWaits = NO_CLOSE_FRAME;
+    this.#writing = AWAY;
+    this.ended = true;
+    this.closed = true;
+  }
+
+  /** The channel is somebody else's from now on. */
+  #part(patience: number): void {
+    const answers = this.closeCode !== 0 && this.#atFrameBoundary;
+    if (patience > 0)
+      new Farewell(this.channel, answers ? closeFrame(CloseCode.goingAway, '', true) : undefined, patience);
+    else {
+      this.channel.owner = nobody;
+      this.channel.destroy();
+    }
+  }
+
+  /** After `leaveBehind`: somebody has come. Nothing is read yet: see `start`. */
+  welcome(channel: Channel): void {
+    this.channel = channel;
+    channel.owner = this;
+    this.#writing = OPEN;
+    this.ended = false;
+    this.closed = false;
+    this.saidClose = NO_CLOSE_FRAME;
+    this.toldClose = NO_CLOSE_FRAME;
+    this.#framesNoted = -1;
+    (this.#staying as Staying).otherMessages = this.#other.messages;
   }
 
   // A write that is held up: its source waits, but not for ever.
@@ -369,7 +500,7 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
 
   /** Ends our half of this side when all that was written has left. Reading goes on. */
   endWriting(): void {
-    if (this.#writing === HALF_ENDED) return;
+    if (this.#writing >= HALF_ENDED) return;
     this.#writing = HALF_ENDED;
     this.channel.end();
   }

@@ -3,8 +3,10 @@
 import type { Channel } from '../transport/channel.ts';
 import { Deadline, type DeadlineOwner, now } from '../transport/deadlines.ts';
 import { CloseCode, NO_CLOSE_FRAME } from './close-code.ts';
+import { FirstMessages, type FirstMessagesSettings } from './first-messages.ts';
 import { FrameReader } from './frame-reader.ts';
 import { type FrameFault, type FrameRuleSettings, FrameRules } from './frame-rules.ts';
+import { mayBeSent } from './frame-writer.ts';
 import { CAUSES_OF, type GatewayCause, type TunnelCause, type TunnelSide, whoEnded } from './tunnel-cause.ts';
 import { type LegOwner, TunnelLeg } from './tunnel-leg.ts';
 
@@ -49,27 +51,59 @@ export interface TunnelOptions {
   /** permessage-deflate was agreed on; see `FrameReaderSettings.rsv1`. */
   readonly deflate: boolean;
   readonly owner: TunnelOwner;
+  /** Where WebSocket frames pass: when the peer is lost, the owner is asked to find another one. undefined: the client goes with it. */
+  readonly resume?: ResumeOptions | undefined;
+}
+
+export interface ResumeOptions {
+  /** What the client sent first, and the next peer gets before all else; undefined: nothing. */
+  readonly replay: FirstMessagesSettings | undefined;
 }
 
 export interface TunnelOwner {
   /** The tunnel has ended, both channels are gone, nothing more comes of it. Called once. */
   tunnelEnded(tunnel: Tunnel): void;
+  /**
+   * The peer is lost, and `endCause` says how; the client could stay.
+   * @returns whether another peer is looked for: then `resume` or `giveUp` is to be called, not from inside this call
+   */
+  peerLost?(tunnel: Tunnel): boolean;
+  /** The peer is to be left, for it is no part of the configuration any more. @returns whether another one may take its place */
+  mayMove?(tunnel: Tunnel): boolean;
+  /** Another peer is not wanted any more. */
+  lookNoMore?(tunnel: Tunnel): void;
 }
 
 // The states.
 const RELAYING = 0;
 /** The client has been asked to go; what it still sends is passed on up to its answer. */
 const LEAVING = 1;
+/** The peer has been asked to go; what it still sends is passed on up to its answer, what the client sends is kept for the next one. */
+const MOVING = 2;
+/** The peer is lost, another one is looked for. */
+const HOLDING = 3;
 /** Nothing is passed on any more; what was written leaves, then the channels close. */
-const ENDING = 2;
-const ENDED = 3;
-type State = typeof RELAYING | typeof LEAVING | typeof ENDING | typeof ENDED;
+const ENDING = 4;
+const ENDED = 5;
+type State = typeof RELAYING | typeof LEAVING | typeof MOVING | typeof HOLDING | typeof ENDING | typeof ENDED;
 
 /** What a side is told when the other one has gone without a close frame: a gateway's word to a client, a client's word to a peer. */
 const CODE_TO: { readonly [side in TunnelSide]: number } = {
   client: CloseCode.badGateway,
   peer: CloseCode.goingAway,
 };
+
+/** With these a peer says that it goes and that somebody else, or itself, will be there (RFC 6455 section 7.4.1, and IANA's registry). */
+const COMES_BACK: ReadonlySet<number> = new Set([CloseCode.goingAway, CloseCode.serviceRestart]);
+
+/** One peer after the other. */
+interface Succession {
+  readonly deflate: boolean;
+  resumes: number;
+  lostMessages: number;
+  /** How the last one was lost, while another one is looked for. */
+  loss: { readonly cause: TunnelCause; readonly error: Error | undefined } | undefined;
+}
 
 export class Tunnel implements LegOwner, DeadlineOwner {
   readonly client: TunnelLeg;
@@ -84,6 +118,8 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   endError: Error | undefined = undefined;
   /** What one side sent that it may not, where that is the cause. */
   fault: FrameFault | undefined = undefined;
+  /** Only where the client may outlive its peer. */
+  readonly #succession: Succession | undefined;
   readonly #settings: TunnelSettings;
   readonly owner: TunnelOwner;
   #state: State = RELAYING;
@@ -96,15 +132,32 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   /** When it must be over; undefined where it may last. */
   #lastDeadline: Deadline | undefined = undefined;
 
-  constructor({ client, peer, settings, followFrames, deflate, owner }: TunnelOptions) {
+  constructor({ client, peer, settings, followFrames, deflate, owner, resume }: TunnelOptions) {
     const reader = (masked: boolean) => (followFrames ? new FrameReader({ masked, rsv1: deflate }) : undefined);
     const { clientSendTimeout, peerSendTimeout, clientRules, peerRules } = settings;
     this.client = new TunnelLeg(this, 'client', client, reader(true), clientSendTimeout, rulesOf(clientRules));
     this.peer = new TunnelLeg(this, 'peer', peer, reader(false), peerSendTimeout, rulesOf(peerRules), this.client);
+    this.#succession = followFrames && resume !== undefined ? this.#mayStay(resume, deflate) : undefined;
     this.#settings = settings;
     this.owner = owner;
     this.#pingAfter = somewhatBefore(settings.pingInterval);
     this.#deadline = new Deadline(this);
+  }
+
+  #mayStay({ replay }: ResumeOptions, deflate: boolean): Succession {
+    this.client.mayStay(replay === undefined ? undefined : new FirstMessages(replay));
+    this.peer.mayStay(undefined);
+    return { deflate, resumes: 0, lostMessages: 0, loss: undefined };
+  }
+
+  /** How often another peer has taken the place of one that was lost. */
+  get resumes(): number {
+    return this.#succession?.resumes ?? 0;
+  }
+
+  /** Messages of the client that went to a peer which was lost before anything more was heard of it, or of which it had but a part. */
+  get lostMessages(): number {
+    return this.#succession?.lostMessages ?? 0;
   }
 
   /** Who ended it, '' while nobody has. */
@@ -160,8 +213,10 @@ export class Tunnel implements LegOwner, DeadlineOwner {
    * @returns false: it is ending already, if only by a close frame of either side that has passed
    */
   leave(cause: GatewayCause, code: number = this.#settings.drainCode): boolean {
+    if (this.#state === MOVING || this.#state === HOLDING) return this.#leaveHeld(cause, code);
     if (this.#state !== RELAYING || this.client.closeCode !== 0 || this.peer.closeCode !== 0) return false;
-    if (this.#standsInFrames) this.#askToGo(cause, code);
+    if (cause === 'removed by reload' && this.#mayMove) this.#move(cause);
+    else if (this.#standsInFrames) this.#askToGo(cause, code);
     else this.close(cause, code);
     return true;
   }
@@ -195,6 +250,115 @@ export class Tunnel implements LegOwner, DeadlineOwner {
     this.peer.channel.destroy();
   }
 
+  // Holding on to the client without its peer.
+
+  /**
+   * Another peer takes the place of the one that was lost: it gets what the client has sent meanwhile.
+   * @param channel its handshake has been answered as that of the first one was; paused. The tunnel's from now on
+   * @param fromPeer what came behind its answer
+   * @returns false: it comes too late, and has been closed
+   */
+  resume(channel: Channel, fromPeer: Buffer | undefined): boolean {
+    if (this.#state !== HOLDING || this.#succession === undefined) {
+      channel.destroy();
+      return false;
+    }
+    this.#state = RELAYING;
+    this.#succession.loss = undefined;
+    this.#succession.resumes++;
+    this.peer.welcome(channel);
+    const time = this.bytesPassed();
+    this.client.heardAt = time;
+    this.peer.heardAt = time;
+    this.#deadline.set(this.#timeToNextLook(time));
+    this.client.goOnWith();
+    this.peer.start(fromPeer);
+    return true;
+  }
+
+  /** There is no other peer: the client is asked to go, and the tunnel ends by what has lost it the first one. */
+  giveUp(): void {
+    if (this.#state !== HOLDING) return;
+    const loss = this.#succession?.loss;
+    if (loss !== undefined) this.blame(loss.cause, loss.error);
+    this.#finish(this.#settings.drainCode, NO_CLOSE_FRAME);
+  }
+
+  #leaveHeld(cause: GatewayCause, code: number): boolean {
+    if (cause === 'removed by reload' && this.owner.mayMove?.(this) === true) return true;
+    this.blame(cause);
+    this.#finish(code, NO_CLOSE_FRAME);
+    return true;
+  }
+
+  get #mayMove(): boolean {
+    return this.#canStay && this.owner.mayMove?.(this) === true;
+  }
+
+  /** The peer is left between two messages of the client's, when it has said what it had to say. */
+  #move(cause: GatewayCause): void {
+    this.blame(cause);
+    this.#state = MOVING;
+    this.#deadline.set(this.#settings.closeTimeout);
+    this.client.beginHolding();
+    this.peer.sayClose(CloseCode.goingAway);
+  }
+
+  #moved(patience: number): void {
+    if (!this.#staysWithout(patience)) this.#finish(this.#settings.drainCode, NO_CLOSE_FRAME);
+  }
+
+  /** Neither side has begun to leave, and both speak in frames. */
+  get #canStay(): boolean {
+    const { client, peer } = this;
+    const isThere = !client.ended && !client.closed && client.closeCode === 0 && client.toldClose === NO_CLOSE_FRAME;
+    const isClear = client.refused === undefined && peer.refused === undefined;
+    return (
+      this.#succession !== undefined && isThere && isClear && client.reader?.opaque === false && client.canBeReplayed
+    );
+  }
+
+  /**
+   * The peer is lost: whether the client stays, and another peer is looked for. It cannot stay where it has got a part of a message.
+   * @param patience ms for what the peer is still to be told; 0: nothing is
+   */
+  #staysWithout(patience: number): boolean {
+    if (this.#state !== RELAYING && this.#state !== MOVING) return false;
+    if (!this.#canStay || this.peer.reader?.isWhole !== true || this.endCause === '') return false;
+    if (this.#succession === undefined || this.owner.peerLost?.(this) !== true) return false;
+    this.#hold(this.#succession, this.endCause, patience);
+    return true;
+  }
+
+  #hold(succession: Succession, cause: TunnelCause, patience: number): void {
+    const isMoved = this.#state === MOVING && this.peer.saidClose !== NO_CLOSE_FRAME;
+    const { peerRules } = this.#settings;
+    succession.loss = { cause, error: this.endError };
+    this.endCause = '';
+    this.endError = undefined;
+    this.#state = HOLDING;
+    this.#deadline.clear();
+    if (!isMoved) succession.lostMessages += this.peer.unheardMessages;
+    this.peer.leaveBehind(new FrameReader({ masked: false, rsv1: succession.deflate }), rulesOf(peerRules), patience);
+    if (this.client.holdOn()) succession.lostMessages++;
+  }
+
+  closeKept(leg: TunnelLeg): boolean {
+    if (leg !== this.peer || !COMES_BACK.has(leg.closeCode) || !this.#canStay) return false;
+    this.blame('peer close');
+    return this.#staysWithout(this.#settings.closeTimeout);
+  }
+
+  leftAlone(leg: TunnelLeg): void {
+    if (leg !== this.client || (this.#state !== HOLDING && this.#state !== MOVING)) return;
+    this.#finish(mayBeSent(leg.closeCode) ? leg.closeCode : CloseCode.normal, NO_CLOSE_FRAME);
+  }
+
+  /** What the client is told when the peer has gone and no other one comes. */
+  get #codeToClient(): number {
+    return this.#succession !== undefined ? this.#settings.drainCode : CODE_TO.client;
+  }
+
   #finish(clientCode: number, peerCode: number): void {
     const patience = this.#settings.closeTimeout;
     this.#leaveRelaying();
@@ -203,6 +367,8 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   }
 
   #leaveRelaying(): void {
+    if (this.#state === HOLDING) this.owner.lookNoMore?.(this);
+    this.client.dropHeld();
     this.#state = ENDING;
     this.#deadline.clear();
   }
@@ -211,6 +377,7 @@ export class Tunnel implements LegOwner, DeadlineOwner {
 
   deadlineReached(): void {
     if (this.#state === RELAYING) this.#look(Math.trunc(now()));
+    else if (this.#state === MOVING) this.#moved(0);
     else this.#finish(this.client.closeThatWaits, CloseCode.goingAway); // the client did not answer
   }
 
@@ -267,9 +434,10 @@ export class Tunnel implements LegOwner, DeadlineOwner {
 
   #pongMissed(leg: TunnelLeg): void {
     this.blame(CAUSES_OF[leg.side].pongMissed);
+    if (leg === this.peer && this.#staysWithout(0)) return;
     leg.sayLastWord(CloseCode.goingAway);
     leg.channel.destroy();
-    this.#finish(CODE_TO.client, CODE_TO.peer);
+    this.#finish(this.#codeToClient, CODE_TO.peer);
   }
 
   // What the legs tell.
@@ -286,6 +454,7 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   }
 
   closeAnswered(leg: TunnelLeg): void {
+    if (this.#state === MOVING && leg === this.peer) this.#moved(this.#settings.closeTimeout);
     if (this.#state !== LEAVING || leg !== this.client) return;
     this.peer.sayCloseBehind(CloseCode.goingAway);
     this.#finish(NO_CLOSE_FRAME, NO_CLOSE_FRAME);
@@ -300,11 +469,12 @@ export class Tunnel implements LegOwner, DeadlineOwner {
 
   /** The other direction goes on, unless that has ended too or both sides have said their last word. */
   legEnded(leg: TunnelLeg): void {
+    if (leg === this.peer && this.#staysWithout(0)) return;
     const other = this.#otherThan(leg);
     if (other.ended) this.#letFlow();
     else if (this.#state === ENDING) leg.endWriting();
     else if (this.client.closeCode !== 0 && this.peer.closeCode !== 0) this.#finish(NO_CLOSE_FRAME, NO_CLOSE_FRAME);
-    else other.sayLastWord(CODE_TO[other.side]);
+    else other.sayLastWord(other === this.client ? this.#codeToClient : CODE_TO.peer);
   }
 
   /** Both sides have ended: the channels close when all that was written has left. */
@@ -316,15 +486,17 @@ export class Tunnel implements LegOwner, DeadlineOwner {
 
   /** Where a side has gone out of order, the other one gets what had come, and is ended. */
   legClosed(leg: TunnelLeg, error: Error | undefined): void {
+    if (leg === this.peer && this.#staysWithout(0)) return;
     if (this.#otherThan(leg).closed) this.#end();
-    else if (error !== undefined || this.#state < ENDING) this.#finish(CODE_TO.client, CODE_TO.peer);
+    else if (error !== undefined || this.#state < ENDING) this.#finish(this.#codeToClient, CODE_TO.peer);
   }
 
   legStuck(leg: TunnelLeg): void {
     this.blame(CAUSES_OF[leg.side].sendTimeout);
+    if (leg === this.peer && this.#staysWithout(0)) return;
     if (leg === this.client && this.#settings.resetTimedOutClient) leg.channel.reset();
     else leg.channel.destroy();
-    this.#finish(CODE_TO.client, CODE_TO.peer);
+    this.#finish(this.#codeToClient, CODE_TO.peer);
   }
 
   #otherThan(leg: TunnelLeg): TunnelLeg {

@@ -15,6 +15,8 @@ const LONGER: Readonly<Record<string, string>> = {
   'listen/http1.ts': 'one state machine: a client’s connection, whose states share their private fields',
   'serve/proxy.ts':
     'one state machine: a request on its way to peers and back, whose states share their private fields',
+  'websocket/tunnel.ts': 'one state machine: a tunnel, from its start over its peers to its end',
+  'websocket/tunnel-leg.ts': 'one state machine: a side of a tunnel, whose states share their private fields',
   'transport/handle-channel.ts': 'one state machine: a handle, whose states share their private fields',
 };
 

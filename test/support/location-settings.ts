@@ -93,6 +93,7 @@ const DEFAULTS: LocationSettings = {
     drainCode: 1012,
     maxAge: 0,
     connectWait: undefined,
+    resume: undefined,
     log: 'close',
     validate: false,
     maxFrameSize: Number.POSITIVE_INFINITY,
