@@ -12,6 +12,7 @@ import { Complaints } from './soak/complaints.ts';
 import { type Ending, endings } from './soak/endings.ts';
 import { Gateway, type State } from './soak/gateway.ts';
 import { PeerProcess } from './soak/peer-process.ts';
+import { runScenario, scenariosUsage } from './soak/scenarios.ts';
 import { runWave, type Wave } from './soak/wave.ts';
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -40,7 +41,21 @@ Half of the tunnels come by wss. They end in these ways, in turn:
 ${endings.map(({ name }) => `  ${name}\n`).join('')}
 Exits with 1 and says what is wrong when a tunnel did not end as it should, or when afterwards open files, sockets to
 peers or memory are not back where they began.
+
+Or, with --scenario NAME, instead of these waves:
+${scenariosUsage}
+They take --gateway, too, end with a table of what was to be reached and what was measured, and exit with 1 when
+something was missed.
 `;
+
+const SCENARIO = { scenario: { type: 'string' }, help: { type: 'boolean' } } as const;
+
+/** The scenario that was asked for; undefined for the waves. */
+function scenarioName(): string | undefined {
+  const { scenario, help } = parseArgs({ options: SCENARIO, strict: false }).values;
+  if (help === true || scenario === 'waves') return undefined;
+  return scenario === undefined ? undefined : String(scenario);
+}
 
 const say = (line: string): void => {
   process.stderr.write(`${line}\n`);
@@ -67,6 +82,7 @@ function readOptions() {
       workers: { type: 'string' },
       endings: { type: 'string' },
       gateway: { type: 'string' },
+      scenario: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -188,6 +204,11 @@ async function run(options: Options): Promise<Complaints> {
 }
 
 async function main(): Promise<number> {
+  const scenario = scenarioName();
+  if (scenario !== undefined) {
+    const setting = { program: here('../bin/sockgate'), folder: temporaryFolder(), say };
+    return (await runScenario(scenario, process.argv.slice(2), setting)) ? 0 : 1;
+  }
   const options = readOptions();
   if (options.help) {
     process.stdout.write(usage);

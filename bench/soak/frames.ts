@@ -2,6 +2,8 @@
 
 export const BINARY = 2;
 export const CLOSE = 8;
+export const PING = 9;
+export const PONG = 10;
 
 export interface Frame {
   readonly opcode: number;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { CertificateFiles } from '../certificate.ts';
 import { Child } from '../children.ts';
 import { untilAccepting } from '../ports.ts';
-import { memoryBytes, processTree } from '../process-cost.ts';
+import { cpuMicroseconds, memoryBytes, processTree } from '../process-cost.ts';
 import type { Doors } from './client.ts';
 import { type Alive, Inspector, inspectorAddress } from './inspector.ts';
 
@@ -82,6 +82,18 @@ http {
 `;
 }
 
+/** How a gateway is started, whatever its configuration is for. */
+export interface Launch {
+  readonly program: string;
+  readonly folder: string;
+  readonly configuration: string;
+  /** Where it listens. */
+  readonly ports: readonly number[];
+  readonly peerPorts: readonly number[];
+  /** Whether `state` looks inside, too; that costs some memory. */
+  readonly looksInside: boolean;
+}
+
 const linesOf = (file: string): string[] => {
   try {
     return readFileSync(file, 'utf8').split('\n').slice(0, -1);
@@ -103,23 +115,53 @@ function linksOf(pid: number): string[] {
 
 export class Gateway {
   readonly #child: Child;
-  readonly #plan: Plan;
+  readonly #launch: Launch;
   readonly #inspector: Inspector | undefined;
 
-  private constructor(child: Child, plan: Plan, inspector: Inspector | undefined) {
+  private constructor(child: Child, launch: Launch, inspector: Inspector | undefined) {
     this.#child = child;
-    this.#plan = plan;
+    this.#launch = launch;
     this.#inspector = inspector;
   }
 
-  static async start(plan: Plan): Promise<Gateway> {
-    const file = join(plan.folder, 'nginx.conf');
-    writeFileSync(file, configuration(plan));
-    const command = [plan.program, '-p', `${plan.folder}/`, '-e', 'error.log', '-c', file];
-    const child = new Child(command, undefined, { NODE_OPTIONS: '--inspect=127.0.0.1:0' });
-    await untilAccepting(child, [plan.port, plan.tlsPort]);
+  static start(plan: Plan): Promise<Gateway> {
+    return Gateway.launch({
+      ...plan,
+      configuration: configuration(plan),
+      ports: [plan.port, plan.tlsPort],
+      peerPorts: [plan.peerPort, plan.mortalPort],
+      looksInside: true,
+    });
+  }
+
+  static async launch(launch: Launch): Promise<Gateway> {
+    const file = join(launch.folder, 'nginx.conf');
+    writeFileSync(file, launch.configuration);
+    const command = [launch.program, '-p', `${launch.folder}/`, '-e', 'error.log', '-c', file];
+    const child = new Child(command, undefined, launch.looksInside ? { NODE_OPTIONS: '--inspect=127.0.0.1:0' } : {});
+    await untilAccepting(child, launch.ports);
     const address = inspectorAddress(child.complaint);
-    return new Gateway(child, plan, address === undefined ? undefined : await Inspector.connect(address));
+    return new Gateway(child, launch, address === undefined ? undefined : await Inspector.connect(address));
+  }
+
+  /** Gives it another configuration, and tells it to read it. */
+  reload(configuration: string): void {
+    writeFileSync(join(this.#launch.folder, 'nginx.conf'), configuration);
+    process.kill(this.#child.pid, 'SIGHUP');
+  }
+
+  /** How many lines of the error log match. */
+  count(pattern: RegExp): number {
+    return linesOf(join(this.#launch.folder, 'error.log')).filter((line) => pattern.test(line)).length;
+  }
+
+  /** CPU time of its processes so far, in microseconds. */
+  cpuMicroseconds(): number {
+    return cpuMicroseconds(processTree(this.#child.pid));
+  }
+
+  memoryBytes(): number {
+    return memoryBytes(processTree(this.#child.pid));
   }
 
   get isRunning(): boolean {
@@ -144,22 +186,21 @@ export class Gateway {
 
   /** proc_net_tcp: the third field is the remote address in hexadecimal, the tenth the inode. */
   #socketsToPeers(links: ReadonlySet<string>): number {
-    const peers = [this.#plan.peerPort, this.#plan.mortalPort];
     return linesOf('/proc/net/tcp').filter((line) => {
       const fields = line.trim().split(/\s+/);
       const remotePort = Number.parseInt(fields[2]?.split(':')[1] ?? '', 16);
-      return peers.includes(remotePort) && links.has(`socket:[${fields[9]}]`);
+      return this.#launch.peerPorts.includes(remotePort) && links.has(`socket:[${fields[9]}]`);
     }).length;
   }
 
   /** One line for each exchange that ended. */
   accessLogLines(): number {
-    return linesOf(join(this.#plan.folder, 'access.log')).length;
+    return linesOf(join(this.#launch.folder, 'access.log')).length;
   }
 
   /** Lines that say something is wrong with the gateway itself. */
   alarms(): string[] {
-    const lines = [...linesOf(join(this.#plan.folder, 'error.log')), ...this.#child.complaint.split('\n')];
+    const lines = [...linesOf(join(this.#launch.folder, 'error.log')), ...this.#child.complaint.split('\n')];
     return lines.filter((line) => /\[(alert|emerg)\]/.test(line));
   }
 

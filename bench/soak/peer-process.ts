@@ -25,6 +25,12 @@ export class PeerProcess {
     return new PeerProcess(child, port);
   }
 
+  /** How many pings have come so far. */
+  async pings(): Promise<number> {
+    this.#child.say('pings');
+    return ((await this.#child.answer(START_MOST_MS)) as { pings: number }).pings;
+  }
+
   async dieAndReturn(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.#child.exited;

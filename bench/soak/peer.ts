@@ -1,13 +1,15 @@
-// The peer of the soak, as a program: opens tunnels, echoes, and ends each as its request asks (`?end=NAME`).
+// The peer of the soak, as a program: opens tunnels, echoes, answers pings, and ends each as its request asks (`?end=NAME`).
 //
-//   node peer.ts [PORT]      prints {"port":N}
+//   node peer.ts [PORT]      prints {"port":N}, and for each line of its standard input {"pings":N}: those so far
 
 import { createHash } from 'node:crypto';
 import { createServer, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
 import { type Ending, endings } from './endings.ts';
-import { CLOSE, type Frame, FrameReader, frame } from './frames.ts';
+import { CLOSE, type Frame, FrameReader, frame, PING, PONG } from './frames.ts';
 
 const HEAD_MOST = 16 * 1024;
+let pings = 0;
 
 function switchingProtocols(head: string): string {
   const key = /^Sec-WebSocket-Key: *(\S+)/im.exec(head)?.[1] ?? '';
@@ -23,6 +25,9 @@ function onFrame(socket: Socket, ending: Ending, { opcode, payload }: Frame): vo
   } else if (opcode === CLOSE) {
     if (!ending.peerClosesFirst) socket.write(frame(CLOSE, payload, false));
     socket.end();
+  } else if (opcode === PING) {
+    pings++;
+    socket.write(frame(PONG, payload, false));
   } else {
     socket.write(frame(opcode, payload, false));
   }
@@ -79,4 +84,6 @@ server.listen({ port: Number(process.argv[2] ?? 0), host: '127.0.0.1', backlog: 
   process.stdout.write(`${JSON.stringify({ port: (server.address() as { port: number }).port })}\n`);
 });
 // The soak holds the other end of standard input: when it is gone, so is its peer.
-process.stdin.on('close', () => process.exit(0)).resume();
+createInterface(process.stdin)
+  .on('line', () => process.stdout.write(`${JSON.stringify({ pings })}\n`))
+  .on('close', () => process.exit(0));
