@@ -54,7 +54,7 @@ const SCENARIO = { scenario: { type: 'string' }, help: { type: 'boolean' } } as 
 function scenarioName(): string | undefined {
   const { scenario, help } = parseArgs({ options: SCENARIO, strict: false }).values;
   if (help === true || scenario === 'waves') return undefined;
-  return scenario === undefined ? undefined : String(scenario);
+  return scenario === undefined ? undefined : scenario === true ? '' : String(scenario);
 }
 
 const say = (line: string): void => {
