@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { selfSignedCertificate } from '../support/certificates.ts';
 import { freePort } from '../support/free-port.ts';
 import { gatewayFromConfig, type RunningGateway } from '../support/gateway-from-config.ts';
 import { rawFrame } from '../support/raw-websocket.ts';
@@ -288,4 +289,99 @@ test('a reload that removes a server moves its clients, when it has said what it
   await until('all to be moved', () => two.sockets.size === clients.length);
   for (const client of clients) assert.equal(await client.ask('b'), 'two: b');
   assert.deepEqual(one.closes, [1001, 1001, 1001, 1001, 1001]);
+});
+
+test('QUIT asks a client to go that has no peer, and waits no longer for one', async (t) => {
+  const one = await ResumePeer.start(t, { name: 'one' });
+  const port = await freePort();
+  const sockgate = await startSockgate(t, {
+    conf: `
+      events {}
+      http {
+        access_log off;
+        server {
+          listen 127.0.0.1:${port};
+          location / { proxy_pass http://127.0.0.1:${one.port}; websocket_resume on; websocket_resume_timeout 1h; }
+        }
+      }`,
+  });
+  const client = await TalkingClient.to(t, `ws://127.0.0.1:${port}/`);
+  await client.ask('a');
+  one.die();
+  await sockgate.logged(/its client stays/);
+  const ended = sockgate.stop('SIGQUIT');
+  assert.equal((await client.closed).code, 1012);
+  assert.deepEqual(await ended, { code: 0, signal: null });
+});
+
+test('a reload that removes the location asks a client to go that has no peer', async (t) => {
+  const one = await ResumePeer.start(t, { name: 'one' });
+  const port = await freePort();
+  const conf = (path: string) => `
+    events {}
+    http {
+      access_log off;
+      server {
+        listen 127.0.0.1:${port};
+        location ${path} { proxy_pass http://127.0.0.1:${one.port}; websocket_resume on; websocket_resume_timeout 1h; }
+      }
+    }`;
+  const sockgate = await startSockgate(t, { conf: conf('/old') });
+  const client = await TalkingClient.to(t, `ws://127.0.0.1:${port}/old`);
+  await client.ask('a');
+  one.die();
+  await sockgate.logged(/its client stays/);
+  await sockgate.reload(conf('/new'));
+  assert.equal((await client.closed).code, 1012);
+});
+
+test('a peer that answers no ping is lost, and its client stays', async (t) => {
+  const { peers, url } = await start(t, { location: 'proxy_read_timeout 400ms; websocket_ping 100ms;' });
+  const [one, two] = peers as [ResumePeer, ResumePeer];
+  const client = await TalkingClient.to(t, url);
+  await client.ask('a');
+  for (const socket of one.connections) socket.pause();
+  await until('the next handshake', () => two.handshakes.length === 1);
+  assert.equal(await client.ask('b'), 'two: b');
+});
+
+test('a client that sends without end while it has no peer is slowed, and loses nothing', async (t) => {
+  const { peers, gateway, url } = await start(t, { names: ['one'], location: 'websocket_resume_timeout 60s;' });
+  const one = peers[0] as ResumePeer;
+  const client = await TalkingClient.to(t, url);
+  await client.ask('a');
+  one.die();
+  await until('the loss', () => gateway.lines().some((line) => line.includes('its client stays')));
+  const message = Buffer.alloc(256 * 1024, 'x');
+  const count = 100;
+  for (let i = 0; i < count; i++) client.socket.send(message);
+  await until('the client to be held up', () => client.socket.bufferedAmount > 0);
+  const again = await ResumePeer.start(t, { name: 'again', port: one.port });
+  again.echoes = false;
+  await until('all of them', () => again.messages.length === count);
+  assert.ok(again.messages.every(({ length }) => length === message.length));
+});
+
+test('over TLS on both sides the client stays as well', async (t) => {
+  const { key, cert } = await selfSignedCertificate();
+  const tls = { key, cert };
+  const one = await ResumePeer.start(t, { name: 'one', tls });
+  const two = await ResumePeer.start(t, { name: 'two', tls });
+  const gateway = await gatewayFromConfig({
+    files: { 'cert.pem': cert, 'key.pem': key },
+    http: `
+      upstream app { server 127.0.0.1:${one.port}; server 127.0.0.1:${two.port}; }
+      server {
+        listen 127.0.0.1:8080 ssl;
+        ssl_certificate cert.pem;
+        ssl_certificate_key key.pem;
+        location / { proxy_pass https://app; websocket_resume on; }
+      }`,
+  });
+  t.after(() => gateway.stop());
+  const client = await TalkingClient.to(t, `wss://127.0.0.1:${gateway.port()}/`, { rejectUnauthorized: false });
+  assert.equal(await client.ask('a'), 'one: a');
+  one.die();
+  await until('the next one', () => two.sockets.size === 1);
+  assert.equal(await client.ask('b'), 'two: b');
 });

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { type ServerOptions, WebSocket, WebSocketServer } from 'ws';
@@ -12,6 +13,8 @@ export interface ResumePeerOptions {
   /** 0: whichever is free. */
   readonly port?: number;
   readonly server?: ServerOptions;
+  /** It is reached over TLS. */
+  readonly tls?: { readonly key: string; readonly cert: string };
   /** The status that a handshake is refused with; undefined: it is not. */
   readonly refuses?: (request: IncomingMessage) => number | undefined;
 }
@@ -51,7 +54,7 @@ export class ResumePeer {
 
   /** Is ended with the test. */
   static async start(t: TestContext, options: ResumePeerOptions): Promise<ResumePeer> {
-    const http = createServer();
+    const http = options.tls === undefined ? createServer() : createTlsServer(options.tls);
     http.listen(options.port ?? 0, '127.0.0.1');
     await once(http, 'listening');
     const peer = new ResumePeer(options, http);
