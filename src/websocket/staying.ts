@@ -33,10 +33,19 @@ export class Staying {
     this.first?.messageEnded(messages);
   }
 
+  /** What cannot be passed on is kept, if anything is. @returns whether no more is to be read */
+  hold(bytes: Buffer, start: number, end: number): boolean {
+    if (this.held === undefined) return false;
+    // What is kept now is no part of it.
+    this.replay ??= this.first?.bytes;
+    this.held.take(bytes, start, end);
+    return this.held.isFull;
+  }
+
   /** The other side has gone. @param isCut a message was under way to it */
   beginWaiting(isCut: boolean): void {
     if (isCut) this.first?.cut();
-    this.replay = this.first?.bytes;
+    this.replay ??= this.first?.bytes;
     this.cutting = isCut;
   }
 }

@@ -330,9 +330,13 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
     if (this.#staying !== undefined) this.#staying.held ??= new HeldMessages();
   }
 
-  /** The other side has gone. @returns whether a message was under way to it, whose rest is dropped */
-  holdOn(): boolean {
-    const isCut = this.reader?.atMessageBoundary === false;
+  /**
+   * The other side has gone.
+   * @param mayBeCut false: what came behind the last message that it has is kept already
+   * @returns whether a message was under way to it, whose rest is dropped
+   */
+  holdOn(mayBeCut: boolean): boolean {
+    const isCut = mayBeCut && this.reader?.atMessageBoundary === false;
     this.beginHolding();
     this.#staying?.beginWaiting(isCut);
     if (isCut) this.#screenFrames();
@@ -341,10 +345,8 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   }
 
   #hold(bytes: Buffer, start: number, end: number): void {
-    const held = this.#staying?.held;
-    if (held === undefined) return;
-    held.take(bytes, start, end);
-    if (held.isFull) this.channel.pause();
+    const isFull = this.#staying?.hold(bytes, start, end) === true;
+    if (isFull) this.channel.pause();
   }
 
   /** Nothing is kept any more. */
@@ -356,6 +358,7 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   goOnWith(): void {
     const { held, replay } = this.#staying as Staying;
     this.dropHeld();
+    (this.#staying as Staying).replay = undefined;
     const other = this.#other;
     if (replay !== undefined && !other.channel.write(replay, 0, replay.length)) other.#block();
     for (const chunk of held?.chunks ?? []) this.passOn(chunk, 0, chunk.length);
@@ -370,6 +373,7 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   leaveBehind(reader: FrameReader, rules: FrameRules | undefined, patience: number): void {
     if (!this.closed) this.#part(patience);
     (this.#staying as Staying).messagesBefore = this.messages;
+    (this.#staying as Staying).otherMessages = this.#other.messages;
     this.reader = reader;
     this.#screen = new FrameScreen(this, reader, rules);
     this.#unblock();
@@ -404,7 +408,6 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
     this.saidClose = NO_CLOSE_FRAME;
     this.toldClose = NO_CLOSE_FRAME;
     this.#framesNoted = -1;
-    (this.#staying as Staying).otherMessages = this.#other.messages;
   }
 
   // A write that is held up: its source waits, but not for ever.

@@ -340,7 +340,7 @@ export class Tunnel implements LegOwner, DeadlineOwner {
     this.#deadline.clear();
     if (!isMoved) succession.lostMessages += this.peer.unheardMessages;
     this.peer.leaveBehind(new FrameReader({ masked: false, rsv1: succession.deflate }), rulesOf(peerRules), patience);
-    if (this.client.holdOn()) succession.lostMessages++;
+    if (this.client.holdOn(!isMoved)) succession.lostMessages++;
   }
 
   closeKept(leg: TunnelLeg): boolean {

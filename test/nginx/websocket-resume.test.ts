@@ -269,26 +269,52 @@ test('a client cannot say by itself that it has been resumed', async (t) => {
   assert.equal(peers[0]?.resumeOf(0), undefined);
 });
 
+const movable = (port: number, server: ResumePeer, location = ''): string => `
+  events {}
+  http {
+    access_log off;
+    upstream app { server 127.0.0.1:${server.port}; }
+    server {
+      listen 127.0.0.1:${port};
+      location / { proxy_pass http://app; websocket_resume on; ${location} }
+    }
+  }`;
+
 test('a reload that removes a server moves its clients, when it has said what it had to say', async (t) => {
   const [one, two] = [await ResumePeer.start(t, { name: 'one' }), await ResumePeer.start(t, { name: 'two' })];
   const port = await freePort();
-  const conf = (servers: string) => `
-    events {}
-    http {
-      access_log off;
-      upstream app { ${servers} }
-      server {
-        listen 127.0.0.1:${port};
-        location / { proxy_pass http://app; websocket_resume on; }
-      }
-    }`;
-  const sockgate = await startSockgate(t, { conf: conf(`server 127.0.0.1:${one.port};`) });
+  const sockgate = await startSockgate(t, { conf: movable(port, one) });
   const clients = await Promise.all(Array.from({ length: 5 }, () => TalkingClient.to(t, `ws://127.0.0.1:${port}/`)));
   for (const client of clients) assert.equal(await client.ask('a'), 'one: a');
-  await sockgate.reload(conf(`server 127.0.0.1:${two.port};`));
+  await sockgate.reload(movable(port, two));
   await until('all to be moved', () => two.sockets.size === clients.length);
   for (const client of clients) assert.equal(await client.ask('b'), 'two: b');
   assert.deepEqual(one.closes, [1001, 1001, 1001, 1001, 1001]);
+});
+
+test('what a client begins to say while its server is left reaches the next one whole, and once', async (t) => {
+  const [one, two] = [await ResumePeer.start(t, { name: 'one' }), await ResumePeer.start(t, { name: 'two' })];
+  const port = await freePort();
+  const location = 'websocket_close_timeout 500ms; websocket_resume_replay 4;';
+  const sockgate = await startSockgate(t, { conf: movable(port, one, location) });
+  const client = await TalkingClient.to(t, `ws://127.0.0.1:${port}/`);
+  await client.ask('a');
+  const [connection] = one.connections;
+  assert.ok(connection);
+  // Its answer to the close frame never leaves.
+  connection.cork();
+  const asked = new Promise<void>((resolve) =>
+    connection.on('data', (chunk: Buffer) => (chunk[0] === 0x88 ? resolve() : undefined)),
+  );
+  await sockgate.reload(movable(port, two, location));
+  await asked;
+  client.socket.send('b');
+  client.socket.send('begin', { fin: false });
+  await until('the next one', () => two.sockets.size === 1);
+  client.socket.send('end', { fin: true });
+  for (const message of ['two: a', 'two: b', 'two: beginend']) assert.equal(await client.next(), message);
+  assert.equal(await client.ask('c'), 'two: c');
+  assert.deepEqual(two.messages, ['a', 'b', 'beginend', 'c']);
 });
 
 test('QUIT asks a client to go that has no peer, and waits no longer for one', async (t) => {
@@ -384,4 +410,29 @@ test('over TLS on both sides the client stays as well', async (t) => {
   one.die();
   await until('the next one', () => two.sockets.size === 1);
   assert.equal(await client.ask('b'), 'two: b');
+});
+
+test('a server that a reload marks drain loses those that are bound to it by a cookie, too', async (t) => {
+  const [one, two] = [await ResumePeer.start(t, { name: 'one' }), await ResumePeer.start(t, { name: 'two' })];
+  const port = await freePort();
+  const conf = (drain: string) => `
+    events {}
+    http {
+      access_log off;
+      upstream app { sticky cookie srv; server 127.0.0.1:${one.port} ${drain}; server 127.0.0.1:${two.port}; }
+      server {
+        listen 127.0.0.1:${port};
+        location / { proxy_pass http://app; websocket_resume on; }
+      }
+    }`;
+  const sockgate = await startSockgate(t, { conf: conf('') });
+  const url = `ws://127.0.0.1:${port}/`;
+  const first = await TalkingClient.to(t, url);
+  assert.equal(await first.ask('a'), 'one: a');
+  const bound = await TalkingClient.to(t, url, { headers: { Cookie: first.cookie('srv') } });
+  assert.equal(await bound.ask('a'), 'one: a');
+  await sockgate.reload(conf('drain'));
+  await until('both to be moved', () => two.sockets.size === 2);
+  assert.equal(await bound.ask('b'), 'two: b');
+  assert.equal(await first.ask('b'), 'two: b');
 });
