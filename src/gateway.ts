@@ -79,7 +79,10 @@ export class Gateway implements ConnectionHost {
         this.liveTunnels.remove(tunnel as Tunnel);
         this.#countActive();
       },
-      tunnelResumed: () => this.#tunnelCounts.tunnelResumed(),
+      tunnelResumed: (tunnel) => {
+        this.#tunnelCounts.tunnelResumed();
+        this.#stayWhereMoved(tunnel as Tunnel);
+      },
       handshakeRefused: (cause) => this.#tunnelCounts.handshakeRefused(cause),
     });
     this.liveTunnels.whenEmpty = () => this.#checkLeft();
@@ -331,6 +334,12 @@ export class Gateway implements ConnectionHost {
     const fate = fateOf(owner, listener.address.key, { listeners, upstreams, proxied }, former);
     if (owner.resumption !== undefined) owner.resumption.onlyPeerGone = fate === 'peer gone';
     return fate !== 'kept';
+  }
+
+  /** Its peer was removed, and lost before it was asked to leave it: where it is now it may stay. */
+  #stayWhereMoved(tunnel: Tunnel): void {
+    if (this.leaving || this.#drainPacer.causeFor(tunnel) !== 'removed by reload') return;
+    if (!this.#isRemoved(tunnel)) this.#drainPacer.remove(tunnel);
   }
 
   /** Asks the WebSockets among them to go. @param within ms; undefined: as long as it takes at the rate of the configuration */

@@ -39,7 +39,7 @@ export interface Pipeline {
   /** The exchange's tunnel has ended: the log phase, if this shall have a line. */
   ended(exchange: Exchange, tunnel: TunnelTrace): void;
   /** A tunnel goes on with another peer. */
-  tunnelResumed(): void;
+  tunnelResumed(tunnel: TunnelTrace): void;
   /** A rule of ours has refused an opening handshake. */
   handshakeRefused(cause: RefusalCause): void;
   /** Starts over with another URI (`index`, `error_page`, `X-Accel-Redirect`); nothing may have been sent yet. */

@@ -29,7 +29,7 @@ export interface PhaseEnds {
   answerRedirect(exchange: Exchange, status: number, target: string): void;
   handedOver(exchange: Exchange, tunnel: TunnelTrace): void;
   ended(exchange: Exchange, tunnel: TunnelTrace): void;
-  tunnelResumed(): void;
+  tunnelResumed(tunnel: TunnelTrace): void;
   handshakeRefused(cause: RefusalCause): void;
 }
 
@@ -99,8 +99,8 @@ export class Phases implements Pipeline {
     this.#ends.ended(exchange, tunnel);
   }
 
-  tunnelResumed(): void {
-    this.#ends.tunnelResumed();
+  tunnelResumed(tunnel: TunnelTrace): void {
+    this.#ends.tunnelResumed(tunnel);
   }
 
   handshakeRefused(cause: RefusalCause): void {

@@ -5,6 +5,7 @@ import { newUpstreamTrace } from '../exchange/traces.ts';
 import type { WebSocketResume } from '../exchange/websocket-settings.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import { Deadline, now } from '../transport/deadlines.ts';
+import { reportOwnerFault } from '../transport/owner-fault.ts';
 import type { Selection } from '../upstream/balance/balancer.ts';
 import type { Peer } from '../upstream/peer.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -33,6 +34,8 @@ const JITTER = 100;
 /** ms between two rounds over all peers, at first and at most. */
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 2000;
+/** In the first round one server may take such a part of the whole time. */
+const SHARE_OF_ONE = 4;
 /** A peer that takes tunnels and loses them again is not fed for ever: so many within a minute, then the client goes. */
 const MOST_IN_A_MINUTE = 10;
 const MINUTE = 60_000;
@@ -100,6 +103,8 @@ export class TunnelResumption implements UpstreamWatcher {
   #lostAt = 0;
   #tries = 0;
   #pause = FIRST_PAUSE;
+  /** Whom `#selection` chooses among. */
+  #asked: Upstream | undefined = undefined;
   #selection: Selection | undefined = undefined;
   #connection: UpstreamConnection | undefined = undefined;
   #requestSent = false;
@@ -107,6 +112,8 @@ export class TunnelResumption implements UpstreamWatcher {
   #connectTime = -1;
   readonly #nextTry = new Deadline({ deadlineReached: () => this.#try() });
   readonly #latest = new Deadline({ deadlineReached: () => this.#giveUp(`none within ${this.#settings.timeout} ms`) });
+  /** Who does not answer keeps the others waiting no longer than that; from the second round on it may take its time. */
+  readonly #answerTime = new Deadline({ deadlineReached: () => this.#passOver() });
   /** When the last minute with a resumption began, and how many there were in it. */
   #minuteBegan = Number.NEGATIVE_INFINITY;
   #inMinute = 0;
@@ -179,10 +186,10 @@ export class TunnelResumption implements UpstreamWatcher {
     this.#tunnel = undefined;
     this.#nextTry.clear();
     this.#latest.clear();
+    this.#answerTime.clear();
     this.#connection?.close();
     this.#connection = undefined;
-    this.#selection?.release();
-    this.#selection = undefined;
+    this.#forgetSelection();
   }
 
   #giveUp(reason: string): void {
@@ -192,7 +199,18 @@ export class TunnelResumption implements UpstreamWatcher {
     tunnel?.giveUp();
   }
 
+  /** What is thrown while a server is chosen or dialled would be thrown the next time as well. */
   #try(): void {
+    try {
+      this.#ask();
+    } catch (fault) {
+      this.#giveUp(reportOwnerFault(fault).message);
+    }
+  }
+
+  #ask(): void {
+    // A reload may have put others in the place of those who were to be asked.
+    if (this.#asked !== this.#upstream) this.#forgetSelection();
     this.#selection ??= this.#select();
     const peer = this.#selection.next();
     if (peer === undefined) this.#pauseTries();
@@ -201,6 +219,7 @@ export class TunnelResumption implements UpstreamWatcher {
 
   /** A server that is being drained still takes those that are bound to it, but not again. */
   #select(): Selection {
+    this.#asked = this.#upstream;
     const selection = this.#upstream.select(this.#owner.exchange);
     const isBoundTo = ({ routeId }: Peer): boolean => routeId !== '' && routeId === selection.hint;
     if (this.#upstream.peers.some((peer) => peer.settings.drain && isBoundTo(peer))) selection.hint = '';
@@ -209,10 +228,14 @@ export class TunnelResumption implements UpstreamWatcher {
 
   /** All have been asked: in a moment they are asked again. */
   #pauseTries(): void {
-    this.#selection?.release();
-    this.#selection = undefined;
+    this.#forgetSelection();
     this.#nextTry.set(this.#pause * (0.5 + Math.random() / 2));
     this.#pause = Math.min(LONGEST_PAUSE, this.#pause * 2);
+  }
+
+  #forgetSelection(): void {
+    this.#selection?.release();
+    this.#selection = undefined;
   }
 
   #dial(peer: Peer): void {
@@ -227,6 +250,7 @@ export class TunnelResumption implements UpstreamWatcher {
     this.#requestSent = false;
     this.#connectTime = -1;
     this.#attemptStart = performance.now();
+    if (this.#pause === FIRST_PAUSE) this.#answerTime.set(this.#settings.timeout / SHARE_OF_ONE);
     this.#connection = this.#upstream.acquire(peer, chosen, tlsName, this, true, settings.from?.(exchange));
   }
 
@@ -238,6 +262,7 @@ export class TunnelResumption implements UpstreamWatcher {
   }
 
   upstreamHead(head: ResponseHead): void {
+    this.#answerTime.clear();
     const fault = this.#faultIn(head);
     if (fault === undefined) this.#resume();
     else {
@@ -258,12 +283,18 @@ export class TunnelResumption implements UpstreamWatcher {
       headers: (lowerName) => headers.getJoined(lowerName),
     });
     if (status !== 101) return `upstream answered ${status}`;
+    if (!this.#isStillThere) return 'a reload has removed the upstream that answered';
     if (!checked.ok) return `upstream sent invalid answer to the upgrade: ${checked.fault}`;
     if (checked.protocol !== agreement.protocol) return 'upstream chose another subprotocol than the one before';
     const extensions = answerWithoutContext(headers.getJoined('sec-websocket-extensions'));
     return agreesWith(agreement.extensions, extensions)
       ? undefined
       : 'upstream agreed to other extensions than the one before';
+  }
+
+  get #isStillThere(): boolean {
+    const peer = this.#selection?.peer;
+    return peer !== undefined && (this.#asked === this.#upstream || this.#upstream.keeps(peer));
   }
 
   #resume(): void {
@@ -281,7 +312,7 @@ export class TunnelResumption implements UpstreamWatcher {
     this.#takePeer(peer);
     this.#trace(peer);
     this.#owner.log('notice', this.#summary);
-    if (tunnel.resume(channel, rest)) this.#owner.exchange.pipeline.tunnelResumed();
+    if (tunnel.resume(channel, rest)) this.#owner.exchange.pipeline.tunnelResumed(tunnel);
   }
 
   get #summary(): string {
@@ -308,10 +339,18 @@ export class TunnelResumption implements UpstreamWatcher {
 
   /** A server that has read the handshake and leaves is there: that says nothing of it. */
   upstreamFailed(fault: UpstreamFault): void {
+    this.#answerTime.clear();
     this.#connection = undefined;
     if (this.#requestSent && fault.condition === 'error') this.#selection?.turnedAway();
     else this.#selection?.failed();
     this.#tryNext(fault.message);
+  }
+
+  #passOver(): void {
+    this.#connection?.close();
+    this.#connection = undefined;
+    this.#selection?.failed();
+    this.#tryNext('upstream did not answer in time');
   }
 
   upstreamInformational(): void {}

@@ -55,6 +55,11 @@ export class DrainPacer implements DeadlineOwner {
     this.#waiting = new Map([...this.#waiting].sort(([one], [other]) => bySilence(one, other)));
   }
 
+  /** Why it is to be asked; undefined: it is not, or has been. */
+  causeFor(tunnel: Tunnel): GatewayCause | undefined {
+    return this.#waiting.get(tunnel);
+  }
+
   /** It has ended, or is to stay after all; one that does not wait is no fault. */
   remove(tunnel: Tunnel): void {
     if (this.#waiting.delete(tunnel) && this.#waiting.size === 0) this.#deadline.clear();

@@ -371,7 +371,8 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
    * @param patience for what it may still answer, in ms; 0: it is closed at once
    */
   leaveBehind(reader: FrameReader, rules: FrameRules | undefined, patience: number): void {
-    if (!this.closed) this.#part(patience);
+    if (this.closed) this.channel.owner = nobody;
+    else this.#part(patience);
     (this.#staying as Staying).messagesBefore = this.messages;
     (this.#staying as Staying).otherMessages = this.#other.messages;
     this.reader = reader;

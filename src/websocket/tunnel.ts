@@ -2,6 +2,7 @@
 
 import type { Channel } from '../transport/channel.ts';
 import { Deadline, type DeadlineOwner, now } from '../transport/deadlines.ts';
+import { reportOwnerFault } from '../transport/owner-fault.ts';
 import { CloseCode, NO_CLOSE_FRAME } from './close-code.ts';
 import { FirstMessages, type FirstMessagesSettings } from './first-messages.ts';
 import { FrameReader } from './frame-reader.ts';
@@ -325,9 +326,19 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   #staysWithout(patience: number): boolean {
     if (this.#state !== RELAYING && this.#state !== MOVING) return false;
     if (!this.#canStay || this.peer.reader?.isWhole !== true || this.endCause === '') return false;
-    if (this.#succession === undefined || this.owner.peerLost?.(this) !== true) return false;
+    if (this.#succession === undefined || !this.#isLookedFor()) return false;
     this.#hold(this.#succession, this.endCause, patience);
     return true;
+  }
+
+  /** Where the owner throws nobody is looked for: the client goes with its peer. */
+  #isLookedFor(): boolean {
+    try {
+      return this.owner.peerLost?.(this) === true;
+    } catch (fault) {
+      reportOwnerFault(fault);
+      return false;
+    }
   }
 
   #hold(succession: Succession, cause: TunnelCause, patience: number): void {

@@ -1,7 +1,11 @@
 // websocket_resume: a client outlives its peer, and another one goes on with it.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { TunnelResumption } from '../../src/serve/tunnel-resumption.ts';
+import { Upstream } from '../../src/upstream/upstream.ts';
 import { selfSignedCertificate } from '../support/certificates.ts';
 import { freePort } from '../support/free-port.ts';
 import { gatewayFromConfig, type RunningGateway } from '../support/gateway-from-config.ts';
@@ -435,4 +439,76 @@ test('a server that a reload marks drain loses those that are bound to it by a c
   await until('both to be moved', () => two.sockets.size === 2);
   assert.equal(await bound.ask('b'), 'two: b');
   assert.equal(await first.ask('b'), 'two: b');
+});
+
+test('a server that takes the connection and says nothing does not use up the time of the others', async (t) => {
+  const silent = createServer((socket) => socket.on('error', () => {}).resume());
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  t.after(() => silent.close());
+  const three = await ResumePeer.start(t, { name: 'three' });
+  const { peers, gateway, url } = await start(t, {
+    names: ['one'],
+    location: 'websocket_resume_timeout 2s;',
+    more: `server 127.0.0.1:${(silent.address() as AddressInfo).port}; server 127.0.0.1:${three.port};`,
+  });
+  const client = await TalkingClient.to(t, url);
+  assert.equal(await client.ask('a'), 'one: a');
+  peers[0]?.die();
+  await until('the last one', () => three.sockets.size === 1);
+  assert.equal(await client.ask('b'), 'three: b');
+  assert.match(gateway.lines().join('\n'), /upstream took a client whose own was lost, after \d+ ms and 2 tries/);
+});
+
+test('a fault of ours while another server is chosen ends the client at once', async (t) => {
+  const { peers, gateway, url } = await start(t, { location: 'websocket_resume_timeout 1h;' });
+  const client = await TalkingClient.to(t, url);
+  await client.ask('a');
+  t.mock.method(Upstream.prototype, 'select', () => {
+    throw new Error('the choice failed');
+  });
+  peers[0]?.die();
+  assert.equal((await client.closed).code, 1012);
+  assert.match(gateway.lines().join('\n'), /no other upstream for a client whose own was lost: the choice failed/);
+});
+
+test('a fault of ours when a peer is lost ends the client with it', async (t) => {
+  const { peers, gateway, url } = await start(t);
+  const client = await TalkingClient.to(t, url);
+  await client.ask('a');
+  t.mock.method(TunnelResumption.prototype, 'begin', () => {
+    throw new Error('the loss failed');
+  });
+  peers[0]?.die();
+  assert.equal((await client.closed).code, 1012);
+  assert.match(await logged(gateway), /^peer reset 1012 0 0 /);
+});
+
+test('a client whose removed server dies before it was asked to leave it stays with the next one', async (t) => {
+  const [one, two] = [await ResumePeer.start(t, { name: 'one' }), await ResumePeer.start(t, { name: 'two' })];
+  const port = await freePort();
+  const conf = (server: ResumePeer, more: string) => `
+    events {}
+    http {
+      access_log off;
+      websocket_drain_rate 5/s;
+      upstream app { server 127.0.0.1:${server.port}; }
+      server {
+        listen 127.0.0.1:${port};
+        location / { proxy_pass http://app; websocket_resume on; }
+        ${more}
+      }
+    }`;
+  const sockgate = await startSockgate(t, {
+    conf: conf(one, `location /last { proxy_pass http://127.0.0.1:${two.port}; }`),
+  });
+  const clients = await Promise.all(Array.from({ length: 5 }, () => TalkingClient.to(t, `ws://127.0.0.1:${port}/`)));
+  for (const client of clients) assert.equal(await client.ask('a'), 'one: a');
+  // It spoke last, so it is asked last.
+  const last = await TalkingClient.to(t, `ws://127.0.0.1:${port}/last`);
+  await last.ask('a');
+  await sockgate.reload(conf(two, ''));
+  one.die();
+  assert.equal((await last.closed).code, 1012);
+  for (const client of clients) assert.equal(await client.ask('b'), 'two: b');
 });
