@@ -311,8 +311,10 @@ export class TunnelResumption implements UpstreamWatcher {
     this.hasTold = false;
     this.#takePeer(peer);
     this.#trace(peer);
-    this.#owner.log('notice', this.#summary);
-    if (tunnel.resume(channel, rest)) this.#owner.exchange.pipeline.tunnelResumed(tunnel);
+    const summary = this.#summary;
+    if (!tunnel.resume(channel, rest)) return;
+    this.#owner.exchange.pipeline.tunnelResumed(tunnel);
+    this.#owner.log('notice', summary);
   }
 
   get #summary(): string {

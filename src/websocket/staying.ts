@@ -33,6 +33,11 @@ export class Staying {
     this.first?.messageEnded(messages);
   }
 
+  /** A close frame may stand within a message: it goes to whoever is there. */
+  closeCame(): void {
+    this.cutting = false;
+  }
+
   /** What cannot be passed on is kept, if anything is. @returns whether no more is to be read */
   hold(bytes: Buffer, start: number, end: number): boolean {
     if (this.held === undefined) return false;

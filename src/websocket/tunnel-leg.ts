@@ -300,6 +300,7 @@ export class TunnelLeg implements ChannelOwner, DeadlineOwner, ScreenOwner {
   #closeCame(): void {
     this.#tunnel.blame(this.#causes.close);
     const other = this.#other;
+    this.#staying?.closeCame();
     if (other.#writing === OPEN) other.toldClose = this.closeCode;
     else if (this.#staying?.held !== undefined) this.#tunnel.leftAlone(this);
   }

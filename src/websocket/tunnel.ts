@@ -8,6 +8,7 @@ import { FirstMessages, type FirstMessagesSettings } from './first-messages.ts';
 import { FrameReader } from './frame-reader.ts';
 import { type FrameFault, type FrameRuleSettings, FrameRules } from './frame-rules.ts';
 import { mayBeSent } from './frame-writer.ts';
+import { Opcode } from './opcode.ts';
 import { CAUSES_OF, type GatewayCause, type TunnelCause, type TunnelSide, whoEnded } from './tunnel-cause.ts';
 import { type LegOwner, TunnelLeg } from './tunnel-leg.ts';
 
@@ -312,7 +313,9 @@ export class Tunnel implements LegOwner, DeadlineOwner {
   /** Neither side has begun to leave, and both speak in frames. */
   get #canStay(): boolean {
     const { client, peer } = this;
-    const isThere = !client.ended && !client.closed && client.closeCode === 0 && client.toldClose === NO_CLOSE_FRAME;
+    // Even the beginning of a close frame is gone with the peer that has it.
+    const isClosing = client.reader?.opcode === Opcode.close || client.toldClose !== NO_CLOSE_FRAME;
+    const isThere = !client.ended && !client.closed && !isClosing;
     const isClear = client.refused === undefined && peer.refused === undefined;
     return (
       this.#succession !== undefined && isThere && isClear && client.reader?.opaque === false && client.canBeReplayed

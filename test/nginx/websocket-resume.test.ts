@@ -150,6 +150,22 @@ test('the rest of a message whose beginning the lost peer has had is dropped, an
   assert.match(await logged(gateway), /^client close 1005 1 1 /);
 });
 
+test('a close frame within a message that was cut reaches the next peer', async (t) => {
+  const { peers, url } = await start(t);
+  const [one, two] = peers as [ResumePeer, ResumePeer];
+  const client = await TalkingClient.to(t, url);
+  await client.ask('a');
+  client.socket.send('beginning', { fin: false });
+  const pinged = new Promise((resolve) => [...one.sockets][0]?.once('ping', resolve));
+  client.socket.ping();
+  await pinged;
+  one.die();
+  await until('the next one', () => two.sockets.size === 1);
+  client.socket.close(4001);
+  assert.equal((await client.closed).code, 4001);
+  assert.deepEqual(two.closes, [4001]);
+});
+
 test('a client that has a part of a message is told 1012', async (t) => {
   const { peers, gateway, url } = await start(t);
   const client = await TalkingClient.to(t, url);
