@@ -1,6 +1,7 @@
 // websocket_resume: a client outlives its peer, and another one goes on with it.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
@@ -527,4 +528,47 @@ test('a client whose removed server dies before it was asked to leave it stays w
   one.die();
   assert.equal((await last.closed).code, 1012);
   for (const client of clients) assert.equal(await client.ask('b'), 'two: b');
+});
+
+test('a server that a reload removes while it is asked does not get the client', async (t) => {
+  const one = await ResumePeer.start(t, { name: 'one' });
+  const two = await ResumePeer.start(t, { name: 'two' });
+  const held: (() => void)[] = [];
+  const slow = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', (head) => {
+      const key = /sec-websocket-key: (.*)\r/i.exec(String(head))?.[1] ?? '';
+      const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+      held.push(() =>
+        socket.write(
+          `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+        ),
+      );
+    });
+  });
+  slow.listen(0, '127.0.0.1');
+  await once(slow, 'listening');
+  t.after(() => slow.close());
+  const port = await freePort();
+  const conf = (servers: string) => `
+    events {}
+    http {
+      access_log off;
+      upstream app { ${servers} }
+      server {
+        listen 127.0.0.1:${port};
+        location / { proxy_pass http://app; websocket_resume on; websocket_resume_timeout 60s; }
+      }
+    }`;
+  const sockgate = await startSockgate(t, {
+    conf: conf(`server 127.0.0.1:${one.port}; server 127.0.0.1:${(slow.address() as AddressInfo).port};`),
+  });
+  const client = await TalkingClient.to(t, `ws://127.0.0.1:${port}/`);
+  assert.equal(await client.ask('a'), 'one: a');
+  one.die();
+  await until('the handshake', () => held.length === 1);
+  await sockgate.reload(conf(`server 127.0.0.1:${two.port};`));
+  held[0]?.();
+  await until('the next one', () => two.sockets.size === 1, 5000);
+  assert.equal(await client.ask('b'), 'two: b');
 });
